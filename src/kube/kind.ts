@@ -1,0 +1,79 @@
+import type { Draft } from './draft.ts';
+import type { FieldError } from './field-error.ts';
+import type { KubeObject } from './object.ts';
+import type { Resource } from './resource.ts';
+
+/**
+ * All that the API server must know of a kind beyond its identity and its schema. One file a kind (or a family of
+ * kinds) in kinds/ joins the parts; validation, defaults and tables have rooms of their own, so that each stays
+ * readable.
+ */
+export interface Kind<T extends KubeObject = KubeObject> {
+  readonly resource: Resource<T>;
+  readonly strategy: Strategy<T>;
+  readonly table: Table<T>;
+  /** Present when objects are stored in another version (HorizontalPodAutoscaler v1, Event of events.k8s.io). */
+  readonly storage?: StorageVersion;
+}
+
+export interface StorageVersion {
+  readonly resource: Resource;
+  toStorage(object: KubeObject): KubeObject;
+  fromStorage(object: KubeObject): KubeObject;
+}
+
+/**
+ * What happens to an object on its way into the store, in this order: decode (schema) -> setDefaults -> admission ->
+ * prepareFor... -> validate... -> write. Functions named set... and prepare... change the draft in place; the others
+ * only look. All are pure but for that.
+ */
+export interface Strategy<T extends KubeObject = KubeObject> {
+  /** PUT on a name that does not exist creates it. */
+  readonly allowCreateOnUpdate: boolean;
+  /** PUT without resourceVersion replaces whatever stands. */
+  readonly allowUnconditionalUpdate: boolean;
+  setDefaults(object: Draft<T>): void;
+  /** Clears what a client may not set at creation (status) and sets what the server owns (generation). */
+  prepareForCreate(object: Draft<T>): void;
+  /** Restores what this path may not change (status), bumps the generation when the spec changed. */
+  prepareForUpdate(object: Draft<T>, old: T): void;
+  /** Everything but metadata, which the registry validates for all kinds alike. */
+  validateCreate(object: T): readonly FieldError[];
+  validateUpdate(object: T, old: T): readonly FieldError[];
+  /** Texts of Warning headers. */
+  warnings?(object: T, old: T | null): readonly string[];
+  /** Checks of metadata.name beyond DNS subdomain; absent: DNS subdomain (RFC 1123). */
+  validateName?(name: string, prefix: boolean): readonly string[];
+  /** The values that field selectors may name, beyond metadata.name and metadata.namespace. */
+  selectableFields?(object: T): Readonly<Record<string, string>>;
+  /** The same for `status` and every other subresource whose body is the object itself. */
+  readonly subresources?: Readonly<Record<string, SubresourceStrategy<T>>>;
+  /** Field paths (managedFields syntax, `f:status`) that a manager can't own through this endpoint; key '' is the main one. */
+  readonly resetFields?: Readonly<Record<string, readonly (readonly string[])[]>>;
+  /** Seconds of grace that a deletion gets; undefined: deleted at once. `requested` is DeleteOptions.gracePeriodSeconds. */
+  gracePeriod?(object: T, requested: number | undefined): number | undefined;
+}
+
+export interface SubresourceStrategy<T extends KubeObject = KubeObject> {
+  prepareForUpdate(object: Draft<T>, old: T): void;
+  validateUpdate(object: T, old: T): readonly FieldError[];
+}
+
+/** metav1.TableColumnDefinition. */
+export interface TableColumn {
+  readonly name: string;
+  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
+  readonly format: string;
+  readonly description: string;
+  /** 0: always shown; 1: with -o wide. */
+  readonly priority: number;
+}
+
+export type Cell = string | number | boolean | null;
+
+/** How `kubectl get` shows a kind. */
+export interface Table<T extends KubeObject = KubeObject> {
+  readonly columns: readonly TableColumn[];
+  /** `nowMs` is for ages. */
+  row(object: T, nowMs: number): readonly Cell[];
+}

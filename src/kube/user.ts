@@ -1,0 +1,10 @@
+/** Who makes a request: authentication.k8s.io UserInfo, after authentication and impersonation. */
+export interface UserInfo {
+  readonly name: string;
+  readonly uid?: string;
+  readonly groups: readonly string[];
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** Kubernetes' superuser group: everything is allowed to its members. */
+export const systemMasters = 'system:masters';
