@@ -1,0 +1,70 @@
+import type { Json } from '../../core/json.ts';
+
+/**
+ * The shape of a type, for built-in kinds (from the facts, builtin.ts) and for custom resources (from a structural
+ * schema) alike. Decoding, pruning, defaults, patches and server-side apply all walk it. Recursive types make cycles:
+ * never walk a schema without a value.
+ */
+export type Schema = ScalarSchema | ListSchema | MapSchema | ObjectSchema | AnySchema;
+
+export interface ScalarSchema {
+  readonly type: 'scalar';
+  readonly scalar: Scalar;
+}
+
+/** `bytes` is base64 text; `time` RFC 3339 with seconds; `micro-time` with microseconds; `quantity` resource.Quantity. */
+export type Scalar =
+  | 'string'
+  | 'boolean'
+  | 'int32'
+  | 'int64'
+  | 'double'
+  | 'bytes'
+  | 'time'
+  | 'micro-time'
+  | 'quantity'
+  | 'duration'
+  | 'int-or-string';
+
+export interface ListSchema {
+  readonly type: 'list';
+  readonly items: Schema;
+  /** x-kubernetes-list-type: how server-side apply merges it. */
+  readonly listType: 'atomic' | 'set' | 'map';
+  /** x-kubernetes-list-map-keys; empty unless listType is `map`. */
+  readonly mapKeys: readonly string[];
+}
+
+export interface MapSchema {
+  readonly type: 'map';
+  readonly values: Schema;
+  readonly atomic: boolean;
+}
+
+export interface ObjectSchema {
+  readonly type: 'object';
+  /** Go's name for it in error messages, e.g. `PodSpec`; absent for custom resources. */
+  readonly name?: string;
+  readonly fields: ReadonlyMap<string, Field>;
+  readonly atomic: boolean;
+  /** Schema of members that `fields` does not name: custom resources with additionalProperties or preserved unknown fields. */
+  readonly additional?: Schema;
+}
+
+/** Anything goes and is kept as it is: RawExtension, JSON, FieldsV1. */
+export interface AnySchema {
+  readonly type: 'any';
+  readonly atomic: boolean;
+}
+
+export interface Field {
+  readonly schema: Schema;
+  readonly required: boolean;
+  /** The value that decoding fills in when the member is absent (`{}` for structs that Go always writes). */
+  readonly default?: Json;
+  /** Strategic merge patch: `patchStrategy` tag of the Go field. */
+  readonly patchStrategy: readonly ('merge' | 'replace' | 'retainKeys')[];
+  /** Strategic merge patch: key of the elements of a merged list; absent for lists of scalars. */
+  readonly patchMergeKey?: string;
+  readonly nullable?: boolean;
+}
