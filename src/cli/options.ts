@@ -1,0 +1,128 @@
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { parse } from 'yaml';
+import { errorCode, toError, WherryError } from '../core/errors.ts';
+import { isObject } from '../core/json.ts';
+import {
+  defaultConfigFile,
+  defaultDataDir,
+  observeMachine,
+  type RawOptions,
+  resolveOptions,
+  type ServerOptions,
+} from '../server/options.ts';
+
+const flags: readonly (readonly [flags: string, description: string])[] = [
+  [
+    '--write-kubeconfig <file>',
+    "where the administrator's kubeconfig is written (default /etc/wherry/kubeconfig.yaml)",
+  ],
+  ['--write-kubeconfig-mode <mode>', 'its permission bits (default 600)'],
+  ['--https-listen-port <port>', 'port of the Kubernetes API (default 6443)'],
+  ['--bind-address <address>', 'address that the API listens on (default 0.0.0.0)'],
+  ['--node-name <name>', 'name of this node (default: the host name)'],
+  ['--node-ip <address>', 'address of this node (default: of the first interface that has one)'],
+  ['--tls-san <name...>', "further names and addresses for the API's certificate"],
+  ['--cluster-cidr <range>', 'addresses of pods (default 10.42.0.0/16)'],
+  ['--service-cidr <range>', 'addresses of Services (default 10.43.0.0/16)'],
+  ['--cluster-dns <address>', "address of the cluster DNS (default: the 10th of the Services' range)"],
+  ['--cluster-domain <domain>', 'domain of the cluster (default cluster.local)'],
+  ['--disable <component...>', 'components to do without, e.g. local-storage'],
+  ['--disable-agent', 'run no node agent, only the control plane'],
+  ['--token <token>', 'shared secret for joining nodes'],
+  ['--container-runtime-endpoint <socket>', 'use this containerd instead of one that Wherry starts'],
+  ['--default-local-storage-path <folder>', 'where local-path volumes live (default DATA-DIR/storage)'],
+  ['--debug', 'log more'],
+];
+
+/** Adds --data-dir, which every command that speaks of a cluster takes. */
+export function addDataDir(command: Command): Command {
+  return command.option('--data-dir <folder>', 'where the cluster keeps its data', defaultDataDir);
+}
+
+/** Adds the server's flags, in k3s's names. */
+export function addServerOptions(command: Command): Command {
+  command
+    .option('--data-dir <folder>', `where the cluster keeps its data (default ${defaultDataDir})`)
+    .option('-c, --config <file>', `YAML file with these options (default ${defaultConfigFile})`);
+  for (const [name, description] of flags) command.option(name, description);
+  return command;
+}
+
+/** Joins flags, configuration file and defaults; flags win. */
+export async function readServerOptions(given: Readonly<Record<string, unknown>>): Promise<ServerOptions> {
+  const raw: Record<string, unknown> = await readConfig(given['config']);
+  for (const [name, value] of Object.entries(given)) {
+    if (name !== 'config') raw[name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)] = value;
+  }
+  return resolveOptions(raw, observeMachine());
+}
+
+async function readConfig(given: unknown): Promise<Record<string, unknown>> {
+  const file = typeof given === 'string' ? given : defaultConfigFile;
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    if (errorCode(cause) === 'ENOENT' && given === undefined) return {};
+    throw new WherryError('CONFIG_UNREADABLE', `${file} can't be read`, {
+      cause,
+      hint: 'give --config a file that exists',
+    });
+  }
+  let config: unknown;
+  try {
+    config = parse(text);
+  } catch (cause) {
+    throw new WherryError('CONFIG_MALFORMED', `${file} is not YAML: ${toError(cause).message.split('\n')[0]}`, {
+      hint: `mend that line of ${file}`,
+    });
+  }
+  if (config === null || config === undefined) return {};
+  if (!isObject(config))
+    throw new WherryError('CONFIG_MALFORMED', `${file} is not a list of options`, {
+      hint: 'write one "option: value" a line',
+    });
+  const known = ['data-dir', ...flags.map(([name]) => name.replace(/^--/, '').replace(/ .*/, ''))];
+  for (const name of Object.keys(config)) {
+    if (known.includes(name)) continue;
+    const near = nearest(name, known);
+    throw new WherryError('CONFIG_UNKNOWN_OPTION', `${file}: unknown option ${JSON.stringify(name)}`, {
+      hint: near === undefined ? 'see `wherry server --help` for the options' : `write ${near} instead`,
+    });
+  }
+  return { ...config };
+}
+
+/** The known word that is fewest edits away, if it is near enough to be what was meant. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  const ranked = known
+    .map((candidate) => ({ candidate, distance: editDistance(word, candidate) }))
+    .sort((a, b) => a.distance - b.distance);
+  const best = ranked[0];
+  return best !== undefined && best.distance <= Math.max(2, Math.floor(word.length / 3)) ? best.candidate : undefined;
+}
+
+/** Levenshtein's distance. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, change));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
+/** What the user wrote for this run, as the arguments of another `wherry server`. */
+export function serverArguments(options: RawOptions): readonly string[] {
+  return Object.entries(options).flatMap(([name, value]) => {
+    const flag = `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
+    if (value === true) return [flag];
+    if (value === false || value === undefined) return [];
+    return (Array.isArray(value) ? value : [value]).flatMap((item) => [flag, String(item)]);
+  });
+}
