@@ -102,11 +102,7 @@ function runPhase(files: readonly string[], concurrency: number): Promise<{ pass
     });
     stream.on('test:fail', (event) => {
       // The parent of a failed test fails too; only the leaf says why.
-      if (
-        /subtests? failed/.test(String(event.details.error.message)) &&
-        event.details.error.failureType === 'subtestsFailed'
-      )
-        return;
+      if (/\bsubtests? failed$/.test(String(event.details.error.message))) return;
       const cause = event.details.error.cause;
       const what =
         cause instanceof Error ? (cause.stack ?? cause.message) : String(cause ?? event.details.error.message);

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { runTests } from '../../tools/run-tests.ts';
 
 /** `wherry test`: everything that proves Wherry. */
 export function addTest(program: Command): void {
@@ -9,6 +8,7 @@ export function addTest(program: Command): void {
     .argument('[parts...]', 'only test files whose path contains one of these')
     .option('--long', 'also the tests that take long')
     .action(async (parts: readonly string[], given: { long?: boolean }) => {
+      const { runTests } = await import('../../tools/run-tests.ts');
       process.exitCode = await runTests({ long: given.long ?? false, only: parts });
     });
 }
