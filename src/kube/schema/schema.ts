@@ -10,6 +10,10 @@ export type Schema = ScalarSchema | ListSchema | MapSchema | ObjectSchema | AnyS
 export interface ScalarSchema {
   readonly type: 'scalar';
   readonly scalar: Scalar;
+  /** Go's name of a string type of its own, e.g. `v1.RestartPolicy`; it stands in decoding errors. */
+  readonly goType?: string;
+  /** The values that the API document lists. Validation, not decoding, refuses others. */
+  readonly enum?: readonly string[];
 }
 
 /** `bytes` is base64 text; `time` RFC 3339 with seconds; `micro-time` with microseconds; `quantity` resource.Quantity. */
@@ -39,12 +43,16 @@ export interface MapSchema {
   readonly type: 'map';
   readonly values: Schema;
   readonly atomic: boolean;
+  /** Go's name of a map type of its own, e.g. `v1.ResourceList`. */
+  readonly goType?: string;
 }
 
 export interface ObjectSchema {
   readonly type: 'object';
   /** Go's name for it in error messages, e.g. `PodSpec`; absent for custom resources. */
   readonly name?: string;
+  /** The same with its package, e.g. `v1.PodSpec`. */
+  readonly goType?: string;
   readonly fields: ReadonlyMap<string, Field>;
   readonly atomic: boolean;
   /** Schema of members that `fields` does not name: custom resources with additionalProperties or preserved unknown fields. */
@@ -55,6 +63,8 @@ export interface ObjectSchema {
 export interface AnySchema {
   readonly type: 'any';
   readonly atomic: boolean;
+  /** Unions of a JSON schema and something else (`items`, `additionalProperties`): what an object in this place is. */
+  readonly objects?: ObjectSchema;
 }
 
 export interface Field {
@@ -67,4 +77,8 @@ export interface Field {
   /** Strategic merge patch: key of the elements of a merged list; absent for lists of scalars. */
   readonly patchMergeKey?: string;
   readonly nullable?: boolean;
+  /** What Go writes when the member is absent or empty (`{}`, `0`, `""`, null); undefined: it leaves the member out. */
+  readonly zero?: Json;
+  /** Go holds the scalar by pointer: an explicit zero is kept. */
+  readonly pointer?: boolean;
 }
