@@ -30,6 +30,18 @@ export interface ControllerContext {
   readonly log: Log;
 }
 
+/** A watch with the type of its resource; what `Controller.watches` is made of. */
+export function watchOf<T extends KubeObject>(
+  resource: Resource<T>,
+  keys: (object: T, informers: Informers) => readonly string[],
+  options?: InformerOptions<T>,
+): Watch {
+  return { resource, keys, ...(options === undefined ? {} : { options }) } as unknown as Watch;
+}
+
+/** What a reconcile that is finished returns. */
+export const done: Outcome = { done: true };
+
 /**
  * Level-based: reconcile(key) looks at the state of the world, plans, applies, and may be called at any time, any
  * number of times. It throws TransientError (or a StatusError such as Conflict) to be called again with back-off,
@@ -38,10 +50,19 @@ export interface ControllerContext {
 export interface Controller {
   readonly name: string;
   readonly watches: readonly Watch[];
+  /** Resources that reconcile reads and that wake nothing; they too are in before the first reconcile. */
+  readonly reads?: readonly { readonly resource: Resource; readonly options?: InformerOptions<KubeObject> }[];
+  /** Event.source.component where it differs from `name`. */
+  readonly eventSource?: string;
   /** How many keys may be reconciled at the same time; never the same key twice. */
   readonly concurrency?: number;
   reconcile(key: string, context: ControllerContext, signal: AbortSignal): Promise<Outcome>;
+  /** For controllers that are woken by more than their watches. Called once, when the informers are in; resolves soon. */
+  start?(context: ControllerContext, enqueue: Enqueue, signal: AbortSignal): Promise<void>;
 }
+
+/** Makes a key be reconciled, at once or after `delayMs`. */
+export type Enqueue = (key: string, delayMs?: number) => void;
 
 /** Writes events.k8s.io-style facts on objects; repeats are counted on one Event, and each object's rate is bounded. Never throws. */
 export interface EventRecorder {
