@@ -216,6 +216,8 @@ TokenRequestSpec: boundObjectRef
 v2/HorizontalPodAutoscalerStatus: currentMetrics
 CustomResourceDefinitionStatus: conditions storedVersions
 DeviceClaim: requests
+Role: rules
+ClusterRole: rules
 `;
 
 /** Members whose zero the OpenAPI document gives as a default, and that are left out when empty all the same. */
