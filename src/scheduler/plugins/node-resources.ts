@@ -1,0 +1,103 @@
+import type { Pod } from '../../kube/types.gen.ts';
+import { maxScore, type NodeInfo, type Plugin } from '../plugin.ts';
+import { nonZeroRequests, type Requests } from '../requests.ts';
+
+/** Room for the pod's requests; nodes with more room left are preferred. */
+export const nodeResourcesFit: Plugin = {
+  name: 'NodeResourcesFit',
+  weight: 1,
+  prepare(info) {
+    const scored = nonZeroRequests(info.requests);
+    return {
+      filter(node) {
+        const reasons = insufficient(info.requests, node);
+        if (reasons.length === 0) return null;
+        const impossible = Object.entries(info.requests).some(
+          ([name, amount]) => amount > (node.allocatable[name] ?? 0),
+        );
+        return { reasons, resolvable: !impossible };
+      },
+      // LeastAllocated: the share that stays free, CPU and memory alike.
+      score(node) {
+        const shares = ['cpu', 'memory'].map((name) => {
+          const capacity = node.allocatable[name] ?? 0;
+          const used = nonZeroSum(node, name) + (scored[name] ?? 0);
+          return capacity === 0 || used > capacity ? 0 : Math.floor(((capacity - used) * maxScore) / capacity);
+        });
+        return Math.floor(shares.reduce((sum, share) => sum + share, 0) / shares.length);
+      },
+    };
+  },
+};
+
+function insufficient(requests: Requests, node: NodeInfo): string[] {
+  const reasons: string[] = [];
+  if (node.pods.length + 1 > (node.allocatable['pods'] ?? 0)) reasons.push('Too many pods');
+  for (const [name, amount] of Object.entries(requests)) {
+    if (amount > 0 && amount > (node.allocatable[name] ?? 0) - (node.requested[name] ?? 0))
+      reasons.push(`Insufficient ${name}`);
+  }
+  return reasons;
+}
+
+/** Nodes whose CPU and memory would be used in like shares are preferred. */
+export const balancedAllocation: Plugin = {
+  name: 'NodeResourcesBalancedAllocation',
+  weight: 1,
+  prepare(info) {
+    const requests = info.requests;
+    return {
+      score(node) {
+        const share = (name: string) => {
+          const capacity = node.allocatable[name] ?? 0;
+          return capacity === 0 ? 0 : Math.min(((node.requested[name] ?? 0) + (requests[name] ?? 0)) / capacity, 1);
+        };
+        const deviation = Math.abs(share('cpu') - share('memory')) / 2;
+        return Math.floor((1 - deviation) * maxScore);
+      },
+    };
+  },
+};
+
+function nonZeroSum(node: NodeInfo, name: string): number {
+  return node.pods.reduce((sum, p) => sum + (nonZeroRequests(p.requests)[name] ?? 0), 0);
+}
+
+/** Two pods can't have the same host port, protocol and address on one node. */
+export const nodePorts: Plugin = {
+  name: 'NodePorts',
+  weight: 0,
+  prepare({ pod }) {
+    const wanted = hostPorts(pod);
+    if (wanted.length === 0) return {};
+    return {
+      filter(node) {
+        const taken = node.pods.flatMap((p) => hostPorts(p.pod));
+        const clash = wanted.some((w) => taken.some((t) => conflicts(w, t)));
+        return clash
+          ? { reasons: ["node(s) didn't have free ports for the requested pod ports"], resolvable: true }
+          : null;
+      },
+    };
+  },
+};
+
+interface HostPort {
+  readonly ip: string;
+  readonly port: number;
+  readonly protocol: string;
+}
+
+function hostPorts(pod: Pod): HostPort[] {
+  const sidecars = (pod.spec?.initContainers ?? []).filter((c) => c.restartPolicy === 'Always');
+  return [...(pod.spec?.containers ?? []), ...sidecars].flatMap((container) =>
+    (container.ports ?? [])
+      .filter((p) => (p.hostPort ?? 0) > 0)
+      .map((p) => ({ ip: p.hostIP || '0.0.0.0', port: p.hostPort ?? 0, protocol: p.protocol ?? 'TCP' })),
+  );
+}
+
+function conflicts(a: HostPort, b: HostPort): boolean {
+  if (a.port !== b.port || a.protocol !== b.protocol) return false;
+  return a.ip === b.ip || a.ip === '0.0.0.0' || b.ip === '0.0.0.0' || a.ip === '::' || b.ip === '::';
+}
