@@ -4,13 +4,21 @@
  *
  * A type is `[goName, ...fields]`; a field is `name|type|flags`, read by src/kube/schema/builtin.ts. Types: a letter for a
  * scalar, `*` anything, `[x` a list of x, `{x` a map of x, a number the type at that index. Flags, joined by `;`:
- *   r required · d=JSON default · z=JSON written when absent · p pointer · e=a,b enum · g=Go type name
+ *   r required · d=JSON default · z=JSON written when absent · p pointer · e=a,b enum · g=Go type name · i=embedded struct
  *   l=set | l=map:key,key list type · a atomic map or struct · s=strategy,... patch strategy · k=patch merge key
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
-import { alwaysWritten, customValues, goNames, omittedDefaults, scalarValues, stringPointers } from './go-types.ts';
+import {
+  alwaysWritten,
+  customValues,
+  embedded,
+  goNames,
+  omittedDefaults,
+  scalarValues,
+  stringPointers,
+} from './go-types.ts';
 
 interface Schema {
   readonly type?: string;
@@ -76,6 +84,7 @@ const tables = {
   alwaysWritten: table(alwaysWritten),
   omittedDefaults: table(omittedDefaults),
   goNames: table(goNames),
+  embedded: table(embedded),
 };
 const used = new Set<string>();
 
@@ -138,6 +147,8 @@ function flagsOf(typeName: string, fieldName: string, field: Schema, required: b
   if (values !== undefined) flags.push(`e=${values.join(',')}`);
   const goName = lookUp('goNames', typeName, fieldName);
   if (goName !== undefined) flags.push(`g=${goName}`);
+  const inline = lookUp('embedded', typeName, fieldName) ?? lookUp('embedded', typeName, '*') ?? '';
+  if (inline !== '') flags.push(`i=${inline}`);
   if (field['x-kubernetes-list-type'] === 'set') flags.push('l=set');
   if (field['x-kubernetes-list-type'] === 'map') {
     flags.push(`l=map:${(field['x-kubernetes-list-map-keys'] ?? []).join(',')}`);

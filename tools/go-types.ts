@@ -234,6 +234,27 @@ ReplicationControllerSpec: minReadySeconds
 ScaleSpec: replicas
 `;
 
+/** Structs that Go embeds: their names stand in the path of decoding errors. `*` stands for all other fields of the type. */
+export const embedded = `
+Volume: name= *=VolumeSource
+PersistentVolumeSpec: accessModes= capacity= claimRef= mountOptions= nodeAffinity= persistentVolumeReclaimPolicy= storageClassName= volumeAttributesClassName= volumeMode= *=PersistentVolumeSource
+Probe: exec=ProbeHandler grpc=ProbeHandler httpGet=ProbeHandler tcpSocket=ProbeHandler
+IngressRule: http=IngressRuleValue
+EphemeralContainer: targetContainerName= *=EphemeralContainerCommon
+ConfigMapEnvSource: name=LocalObjectReference
+ConfigMapKeySelector: name=LocalObjectReference
+ConfigMapProjection: name=LocalObjectReference
+ConfigMapVolumeSource: name=LocalObjectReference
+SecretEnvSource: name=LocalObjectReference
+SecretKeySelector: name=LocalObjectReference
+SecretProjection: name=LocalObjectReference
+RuleWithOperations: operations= *=Rule
+NamedRuleWithOperations: resourceNames= operations=RuleWithOperations *=RuleWithOperations.Rule
+DeviceClassConfiguration: opaque=DeviceConfiguration
+DeviceClaimConfiguration: opaque=DeviceConfiguration
+DeviceAllocationConfiguration: opaque=DeviceConfiguration
+`;
+
 /** Names of Go's types for strings, lists and maps where they are not plain; without a dot the type's own package is meant. */
 export const goNames = `
 MatchResources: matchPolicy=MatchPolicyType

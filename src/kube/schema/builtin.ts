@@ -86,6 +86,7 @@ function parseField(text: string, goPackage: string): [string, Field] {
     ...jsonFlag(flags, 'z', 'zero'),
     ...(flags.has('k') && { patchMergeKey: flags.get('k') ?? '' }),
     ...(flags.has('p') && { pointer: true }),
+    ...(flags.has('i') && { embedded: flags.get('i') ?? '' }),
   };
   return [name, field];
 }

@@ -28,12 +28,12 @@ export interface Decoded {
  * StatusError BadRequest in Kubernetes' words.
  */
 export function decode(schema: ObjectSchema, value: unknown, options: DecodeOptions): Decoded {
-  const decoder = new Decoder(options.fieldValidation !== 'Ignore');
-  const object = decoder.root(schema, value);
+  const decoder = new Decoder(schema, options.fieldValidation !== 'Ignore');
+  const object = decoder.read(value);
   if (decoder.error !== undefined) throw cannotBeHandled(options.groupVersionKind, decoder.error);
   if (options.fieldValidation === 'Ignore') return { object, warnings: [] };
 
-  const strict = decoder.strictErrors(schema, value, options.raw);
+  const strict = decoder.strictErrors(value, options.raw);
   if (strict.length > 0 && options.fieldValidation === 'Strict') {
     throw cannotBeHandled(options.groupVersionKind, `strict decoding error: ${strict.join(', ')}`);
   }
@@ -66,19 +66,22 @@ class Decoder {
   /** Names of the structs that are being read, innermost last. */
   readonly #structs: string[] = [];
 
-  constructor(strict: boolean) {
+  readonly #root: ObjectSchema;
+
+  constructor(root: ObjectSchema, strict: boolean) {
+    this.#root = root;
     this.#strict = strict;
   }
 
-  root(schema: ObjectSchema, value: unknown): Record<string, unknown> {
-    if (isObject(value)) return this.#object(schema, value);
-    this.#mismatch(value, schema.goType ?? 'struct');
+  read(value: unknown): Record<string, unknown> {
+    if (isObject(value)) return this.#object(this.#root, value);
+    this.#mismatch(value, this.#root.goType ?? 'struct');
     return {};
   }
 
   /** Unknown and duplicate fields in the order of the document. */
-  strictErrors(schema: ObjectSchema, value: unknown, raw: Uint8Array | undefined): readonly string[] {
-    if (raw !== undefined && countKeys(raw) !== countMembers(value)) return strictErrorsOf(schema, raw);
+  strictErrors(value: unknown, raw: Uint8Array | undefined): readonly string[] {
+    if (raw !== undefined && countKeys(raw) !== countMembers(value)) return strictErrorsOf(this.#root, raw);
     return this.#unknown;
   }
 
@@ -187,8 +190,8 @@ class Decoder {
   #union(objects: ObjectSchema, value: unknown): unknown {
     if (Array.isArray(value)) return value.map((item) => this.#union(objects, item));
     if (!isObject(value)) return value;
-    const inner = new Decoder(false);
-    const decoded = inner.root(objects, value);
+    const inner = new Decoder(objects, false);
+    const decoded = inner.read(value);
     this.error ??= inner.error;
     return decoded;
   }
@@ -204,9 +207,26 @@ class Decoder {
   #mismatch(value: unknown, goType: string, shown = goKind(value)): void {
     if (this.error !== undefined) return;
     const struct = this.#structs.at(-1);
-    const fields = this.#path.filter((step) => typeof step === 'string').join('.');
-    const where = struct === undefined ? 'value' : `struct field ${struct}.${fields}`;
+    const where = struct === undefined ? 'value' : `struct field ${struct}.${this.#goPath()}`;
     this.error = `json: cannot unmarshal ${shown} into Go ${where} of type ${goType}`;
+  }
+
+  /** The path as Go says it: fields only, the structs that it embeds among them. */
+  #goPath(): string {
+    const names: string[] = [];
+    let schema: Schema = this.#root;
+    for (const step of this.#path) {
+      if (typeof step !== 'string') {
+        schema = elementOf(schema);
+        continue;
+      }
+      const field: Field | undefined = schema.type === 'object' ? schema.fields.get(step) : undefined;
+      if (field === undefined) break;
+      if (field.embedded !== undefined) names.push(field.embedded);
+      names.push(step);
+      schema = field.schema;
+    }
+    return names.join('.');
   }
 
   #unknownField(name: string): void {
@@ -215,6 +235,12 @@ class Decoder {
     this.#unknown.push(`unknown field "${this.#path.map(renderStep).join('').slice(1)}"`);
     this.#path.pop();
   }
+}
+
+function elementOf(schema: Schema): Schema {
+  if (schema.type === 'list') return schema.items;
+  if (schema.type === 'map') return schema.values;
+  return (schema.type === 'object' ? schema.additional : undefined) ?? { type: 'any', atomic: false };
 }
 
 function renderStep(step: Step): string {

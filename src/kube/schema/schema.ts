@@ -81,4 +81,6 @@ export interface Field {
   readonly zero?: Json;
   /** Go holds the scalar by pointer: an explicit zero is kept. */
   readonly pointer?: boolean;
+  /** The struct that Go embeds to have this member; it stands in the path of decoding errors. */
+  readonly embedded?: string;
 }
