@@ -36,8 +36,7 @@ export class LogReader {
 
   list(request: ListRequest): ListReply {
     return this.#snapshot(request.at, (revision, past) => {
-      const after = request.after === undefined ? '' : `${request.after}\0`;
-      const start = encodeKey(after > request.start ? after : request.start);
+      const start = encodeKey(firstKey(request));
       const end = encodeKey(request.end);
       // One row more than asked for tells whether there are more.
       const limit = request.limit === undefined ? -1 : request.limit + 1;
@@ -123,6 +122,12 @@ export class LogReader {
       this.#database.exec('ROLLBACK');
     }
   }
+}
+
+/** The least key that a page may hold: of the range, and beyond the page before. */
+function firstKey({ start, after }: ListRequest): string {
+  if (after === undefined || after < start) return start;
+  return `${after}\0`;
 }
 
 function pushRow(states: StateList, row: Row): void {
