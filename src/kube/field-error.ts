@@ -1,3 +1,5 @@
+import { goJson, goQuote, withSortedKeys } from './go-json.ts';
+
 /**
  * Validation errors in Kubernetes' own words (k8s.io/apimachinery/pkg/util/validation/field). A path is a string such
  * as `spec.containers[0].name` or `metadata.labels[a/b]`.
@@ -34,74 +36,93 @@ const text: Record<FieldErrorType, string> = {
   FieldValueTypeInvalid: 'Invalid value',
 };
 
+/** The path of the object as a whole, as upstream prints it. */
+export const wholeObject = '[]';
+
+/** In place of a value that isn't to be shown: `Invalid value: must be ...`. */
+export const omitted: unique symbol = Symbol('omitted');
+
 /** `path: message`, as it stands in the message of a Status. */
 export function renderFieldError(error: FieldError): string {
   return `${error.field}: ${error.message}`;
 }
 
-export function required(field: string, detail = ''): FieldError {
-  return make('FieldValueRequired', field, detail);
+/** What follows `is invalid: ` in the message of a Status: one error as it is, several in brackets, each text once. */
+export function renderFieldErrors(errors: readonly FieldError[]): string {
+  const texts = [...new Set(errors.map(renderFieldError))];
+  const [only = ''] = texts;
+  return texts.length <= 1 ? only : `[${texts.join(', ')}]`;
 }
 
+export function required(field: string, detail = ''): FieldError {
+  return withoutValue('FieldValueRequired', field, detail);
+}
+
+/**
+ * Strings are shown quoted, numbers and booleans as they are, absent pointers as null, all else as JSON. Structs of
+ * Kubernetes' internal types need their internal form (validation/internal-form.ts).
+ */
 export function invalid(field: string, value: unknown, detail: string): FieldError {
-  return make('FieldValueInvalid', field, detail, value);
+  return withValue('FieldValueInvalid', field, renderValue(value), detail);
 }
 
 export function typeInvalid(field: string, value: unknown, detail: string): FieldError {
-  return make('FieldValueTypeInvalid', field, detail, value);
+  return withValue('FieldValueTypeInvalid', field, renderValue(value), detail);
 }
 
-export function duplicate(field: string, value: unknown): FieldError {
-  return make('FieldValueDuplicate', field, '', value);
+export function duplicate(field: string, value: unknown, detail = ''): FieldError {
+  return withValue('FieldValueDuplicate', field, renderValue(value), detail);
 }
 
-export function notFound(field: string, value: unknown): FieldError {
-  return make('FieldValueNotFound', field, '', value);
+export function notFound(field: string, value: unknown, detail = ''): FieldError {
+  return withValue('FieldValueNotFound', field, renderValue(value), detail);
 }
 
 export function forbidden(field: string, detail: string): FieldError {
-  return make('FieldValueForbidden', field, detail);
+  return withoutValue('FieldValueForbidden', field, detail);
 }
 
-/** `supported` is listed in the message in the order given (upstream sorts it first). */
+/** `supported` is listed in the message in the order given (upstream mostly sorts it first). */
 export function notSupported(field: string, value: unknown, supported: readonly string[]): FieldError {
-  const detail =
-    supported.length === 0 ? '' : `supported values: ${supported.map((s) => JSON.stringify(s)).join(', ')}`;
-  return make('FieldValueNotSupported', field, detail, value);
+  const detail = supported.length === 0 ? '' : `supported values: ${supported.map(goQuote).join(', ')}`;
+  // Enumerations are named types in Go, which are shown as JSON also where they are strings.
+  const shown = value === undefined ? 'null' : goJson(withSortedKeys(value));
+  return withValue('FieldValueNotSupported', field, shown, detail);
 }
 
-export function tooLong(field: string, maxLength: number): FieldError {
-  return make('FieldValueTooLong', field, `may not be more than ${maxLength} bytes`);
+export function tooLong(field: string, maxBytes: number): FieldError {
+  return withoutValue('FieldValueTooLong', field, `may not be more than ${maxBytes} bytes`);
 }
 
 export function tooMany(field: string, actual: number, max: number): FieldError {
-  return make('FieldValueTooMany', field, `must have at most ${max} items`, actual);
+  return withValue(
+    'FieldValueTooMany',
+    field,
+    String(actual),
+    `must have at most ${max} ${max === 1 ? 'item' : 'items'}`,
+  );
 }
 
 export function internalError(field: string, detail: string): FieldError {
-  return make('InternalError', field, detail);
+  return withoutValue('InternalError', field, detail);
 }
 
-const withoutValue = new Set<FieldErrorType>([
-  'FieldValueRequired',
-  'FieldValueForbidden',
-  'FieldValueTooLong',
-  'InternalError',
-]);
-
-function make(type: FieldErrorType, field: string, detail: string, value?: unknown): FieldError {
-  let message = text[type];
-  if (!withoutValue.has(type)) message += `: ${renderValue(value)}`;
-  if (detail !== '') message += `: ${detail}`;
-  return { type, field, message };
+function withoutValue(type: FieldErrorType, field: string, detail: string): FieldError {
+  return { type, field, message: join(text[type], detail) };
 }
 
-/** A value as Go's field errors print it: strings quoted, null as `null`, structs and lists as JSON. */
+function withValue(type: FieldErrorType, field: string, value: string, detail: string): FieldError {
+  return { type, field, message: join(join(text[type], value), detail) };
+}
+
+function join(start: string, rest: string): string {
+  return rest === '' ? start : `${start}: ${rest}`;
+}
+
+/** A value as Go's field errors print it: strings by %q, null as `null`, structs, lists and maps as JSON; '' when omitted. */
 export function renderValue(value: unknown): string {
+  if (value === omitted) return '';
   if (value === undefined || value === null) return 'null';
-  return typeof value === 'string'
-    ? JSON.stringify(value)
-    : typeof value === 'object'
-      ? JSON.stringify(value)
-      : String(value);
+  if (typeof value === 'string') return goQuote(value);
+  return typeof value === 'object' ? goJson(value) : String(value);
 }
