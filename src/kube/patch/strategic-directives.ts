@@ -27,7 +27,8 @@ export function withoutDirectives(value: Json): Json | undefined {
   return result;
 }
 
-function setOrDelete(object: { [key: string]: Json }, key: string, value: Json | undefined): void {
+/** Sets a member, or removes it when there is no value. */
+export function setOrDelete(object: { [key: string]: Json }, key: string, value: Json | undefined): void {
   if (value === undefined) delete object[key];
   else setMember(object, key, value);
 }
