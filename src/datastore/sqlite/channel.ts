@@ -17,7 +17,9 @@ export class WorkerChannel<C extends { [K in keyof C]: Calls[string] }> {
   #failure: Error | undefined;
 
   constructor(role: Role) {
-    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: role, name: `datastore ${role}` });
+    // Flags of the process (--eval, --test) are not for its threads.
+    const options = { workerData: role, name: `datastore ${role}`, execArgv: [] };
+    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), options);
     this.#worker.on('message', (message: ReplyMessage) => this.#settle(message));
     this.#worker.on('error', (error) => this.#fail(toError(error)));
     this.#worker.on('exit', (code) => {
