@@ -154,6 +154,7 @@ function flagsOf(typeName: string, fieldName: string, field: Schema, required: b
     flags.push(`l=map:${(field['x-kubernetes-list-map-keys'] ?? []).join(',')}`);
   }
   if (field['x-kubernetes-map-type'] === 'atomic') flags.push('a');
+  if (field['x-kubernetes-map-type'] === 'granular') flags.push('n');
   if (field['x-kubernetes-patch-strategy'] !== undefined) flags.push(`s=${field['x-kubernetes-patch-strategy']}`);
   if (field['x-kubernetes-patch-merge-key'] !== undefined) flags.push(`k=${field['x-kubernetes-patch-merge-key']}`);
   return flags;

@@ -65,18 +65,20 @@ const conforming = new WeakMap<FieldSet, Schema>();
 
 /**
  * A field set as it reads with the schema of now, which may have changed since it was written (a custom resource whose
- * list became atomic, or the other way round). Who owns a granular value whole, because it was atomic or empty then,
- * owns what `live` has in it.
+ * list became atomic, or the other way round). Who owns the whole of a value that was atomic then, owns what `live` has
+ * in it. Built-in types have only ever become atomic.
  */
 export function conformToSchema(set: FieldSet, schema: ObjectSchema, live: JsonObject): FieldSet {
   if (conforming.get(set) === schema) return set;
-  const walk: Walk = { dependsOnLive: false };
+  const walk: Walk = { dependsOnLive: false, expands: schema.name === undefined };
   const result = conformChildren(set, schema, live, walk);
   if (!walk.dependsOnLive) conforming.set(result, schema);
   return result;
 }
 
 interface Walk {
+  /** Leaves that are granular now get what `live` has below them. */
+  readonly expands: boolean;
   dependsOnLive: boolean;
 }
 
@@ -85,6 +87,7 @@ function conformNode(node: FieldSet, schema: Schema, live: Json | undefined, wal
   const atomic = schema.type === 'list' ? schema.listType === 'atomic' : schema.atomic;
   if (atomic) return leaf;
   if (!isEmpty(node)) return conformChildren(node, schema, live, walk);
+  if (!walk.expands) return leaf;
   walk.dependsOnLive = true;
   return live === undefined ? leaf : memberWith(claimed(schema, live));
 }

@@ -135,12 +135,13 @@ function parseType(type: string, flags: Flags, goPackage: string): Schema {
       };
     }
     case '*':
-      return { type: 'any', atomic: flags.has('a') };
+      // Server-side apply takes what has no type of its own for one value.
+      return { type: 'any', atomic: true };
     case '?':
       return { type: 'any', atomic: false, objects: schemaAt(Number(inner)) };
   }
   const scalar = scalarOf[type];
-  if (scalar === undefined) return schemaAt(Number(type));
+  if (scalar === undefined) return flags.has('n') ? granular(schemaAt(Number(type))) : schemaAt(Number(type));
   const values = flags.get('e');
   const goName = flags.get('g');
   return {
@@ -148,6 +149,19 @@ function parseType(type: string, flags: Flags, goPackage: string): Schema {
     scalar,
     ...(goName !== undefined && { goType: qualify(goName, goPackage) }),
     ...(values !== undefined && { enum: values.split(',') }),
+  };
+}
+
+/** An atomic struct in a place where its members may have different owners. */
+function granular(schema: ObjectSchema): ObjectSchema {
+  return {
+    type: 'object',
+    atomic: false,
+    ...(schema.name !== undefined && { name: schema.name }),
+    ...(schema.goType !== undefined && { goType: schema.goType }),
+    get fields() {
+      return schema.fields;
+    },
   };
 }
 
