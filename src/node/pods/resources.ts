@@ -1,0 +1,127 @@
+import type { CgroupLimits, QosClass } from '../../engines/cgroups/pod-cgroups.ts';
+import { cpuPeriodUs } from '../../engines/cgroups/pod-cgroups.ts';
+import type { LinuxContainerResources } from '../../engines/containerd/cri-messages.ts';
+import { parseQuantity, quantityMilliValue, quantityValue } from '../../kube/quantity.ts';
+import type { Container, Pod, ResourceRequirements } from '../../kube/types.gen.ts';
+import { initContainers, ordinaryContainers } from './identity.ts';
+
+/** CPU in millicores, memory in bytes; undefined where nothing is said. */
+interface Amounts {
+  readonly cpu: number | undefined;
+  readonly memory: number | undefined;
+}
+
+type ResourceList = Readonly<Record<string, string>> | undefined;
+
+function amounts(list: ResourceList): Amounts {
+  const { cpu, memory } = list ?? {};
+  return {
+    cpu: cpu === undefined ? undefined : quantityMilliValue(parseQuantity(cpu)),
+    memory: memory === undefined ? undefined : quantityValue(parseQuantity(memory)),
+  };
+}
+
+function requestsOf(resources: ResourceRequirements | undefined): Amounts {
+  const [requests, limits] = [amounts(resources?.requests), amounts(resources?.limits)];
+  // The API server defaults requests to limits; a pod that did not pass it means the same.
+  return { cpu: requests.cpu ?? limits.cpu, memory: requests.memory ?? limits.memory };
+}
+
+/** The pod's quality of service class: Guaranteed when all containers have equal requests and limits of CPU and memory, BestEffort without any. */
+export function qosClass(pod: Pod): QosClass {
+  const sets = pod.spec?.resources
+    ? [pod.spec.resources]
+    : [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map(({ resources }) => resources);
+  const isZero = (value: number | undefined) => value === undefined || value === 0;
+  let isGuaranteed = sets.length > 0;
+  let isBestEffort = true;
+  for (const resources of sets) {
+    const [requests, limits] = [requestsOf(resources), amounts(resources?.limits)];
+    if (![requests.cpu, requests.memory, limits.cpu, limits.memory].every(isZero)) isBestEffort = false;
+    for (const name of ['cpu', 'memory'] as const)
+      if (isZero(limits[name]) || requests[name] !== limits[name]) isGuaranteed = false;
+  }
+  if (isBestEffort) return 'BestEffort';
+  return isGuaranteed ? 'Guaranteed' : 'Burstable';
+}
+
+/** cgroup shares of a CPU request in millicores, at least 2. */
+export function sharesOf(milliCpu: number | undefined): number {
+  return Math.min(Math.max(Math.floor(((milliCpu ?? 0) * 1024) / 1000), 2), 262_144);
+}
+
+/** Microseconds in each period for a CPU limit in millicores, at least a thousandth of a second. */
+export function quotaOf(milliCpu: number): number {
+  return Math.max(Math.floor((milliCpu * cpuPeriodUs) / 1000), 1000);
+}
+
+/** The runtime's settings of one container. `nodeMemoryBytes` scales oom_score_adj as kubelet does. */
+export function containerResources(pod: Pod, container: Container, nodeMemoryBytes: number): LinuxContainerResources {
+  const limits = amounts(container.resources?.limits);
+  const requests = requestsOf(container.resources);
+  const unlimited = limits.memory === undefined || limits.memory === 0;
+  return {
+    cpuShares: sharesOf(requests.cpu),
+    ...(limits.cpu ? { cpuQuota: quotaOf(limits.cpu), cpuPeriod: cpuPeriodUs } : {}),
+    ...(unlimited ? {} : { memoryLimitInBytes: limits.memory, memorySwapLimitInBytes: limits.memory }),
+    oomScoreAdj: oomScoreAdj(pod, container, nodeMemoryBytes),
+  };
+}
+
+/** Guaranteed pods die last, BestEffort ones first, Burstable ones the earlier the less memory they asked for. */
+export function oomScoreAdj(pod: Pod, container: Container, nodeMemoryBytes: number): number {
+  if ((pod.spec?.priority ?? 0) >= systemCriticalPriority) return -997;
+  const qos = qosClass(pod);
+  if (qos === 'Guaranteed') return -997;
+  if (qos === 'BestEffort') return 1000;
+  const request = requestsOf(container.resources).memory ?? 0;
+  const score = 1000 - Math.floor((1000 * request) / nodeMemoryBytes);
+  return Math.min(Math.max(score, 1000 - 997), 999);
+}
+
+/** The priority of system-node-critical and system-cluster-critical begins here. */
+const systemCriticalPriority = 2_000_000_000;
+
+/** The bounds of the whole pod: limits count only when every container has one (or the pod itself has). */
+export function podLimits(pod: Pod): CgroupLimits {
+  const cpuRequest = podRequest(pod, 'cpu');
+  const own = amounts(pod.spec?.resources?.limits);
+  const cpu = own.cpu ?? sumOfLimits(pod, 'cpu');
+  const memory = own.memory ?? sumOfLimits(pod, 'memory');
+  return {
+    cpuShares: sharesOf(cpuRequest),
+    ...(cpu === undefined ? {} : { cpuQuotaUs: quotaOf(cpu) }),
+    ...(memory === undefined ? {} : { memoryBytes: memory }),
+  };
+}
+
+function podRequest(pod: Pod, name: 'cpu' | 'memory'): number {
+  const own = requestsOf(pod.spec?.resources)[name];
+  const total = own ?? combine(pod, (container) => requestsOf(container.resources)[name] ?? 0);
+  return total + (amounts(pod.spec?.overhead)[name] ?? 0);
+}
+
+function sumOfLimits(pod: Pod, name: 'cpu' | 'memory'): number | undefined {
+  const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
+  if (containers.some(({ resources }) => !amounts(resources?.limits)[name])) return undefined;
+  return (
+    combine(pod, ({ resources }) => amounts(resources?.limits)[name] ?? 0) + (amounts(pod.spec?.overhead)[name] ?? 0)
+  );
+}
+
+/** Ordinary containers and sidecars together, or the worst moment of the init phase if that is more (KEP-753). */
+function combine(pod: Pod, amount: (container: Container) => number): number {
+  let running = ordinaryContainers(pod).reduce((total, { container }) => total + amount(container), 0);
+  let sidecars = 0;
+  let worst = 0;
+  for (const { kind, container } of initContainers(pod)) {
+    if (kind === 'sidecar') {
+      sidecars += amount(container);
+      worst = Math.max(worst, sidecars);
+    } else {
+      worst = Math.max(worst, sidecars + amount(container));
+    }
+  }
+  running += sidecars;
+  return Math.max(running, worst);
+}
