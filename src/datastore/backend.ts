@@ -91,7 +91,8 @@ export interface Backend extends AsyncDisposable {
   /**
    * Compare-and-set. `expected` is the key's modRevision as the caller knows it, 0 when the key must not exist.
    * `value` null deletes. With `leaseSeconds` the key is deleted (as a change of its own, which watchers see) once
-   * that time has passed since this write; without, it stays.
+   * that time has passed since this write; without, it stays. `value` belongs to the datastore from now on and must not
+   * be changed. Deleting a key that does not exist (0, null) succeeds, and changes nothing.
    */
   write(key: string, expected: Revision, value: Uint8Array | null, leaseSeconds?: number): Promise<WriteResult>;
   /**

@@ -16,8 +16,8 @@ import { blob, integer, type Row, StateList } from './rows.ts';
 /** Leases that one transaction ends at most. */
 const EXPIRE_MAX = 256;
 /** A step of the sweep looks at so many changes at most, and begins no further one after so many milliseconds. */
-const SWEEP_CHANGES_MAX = 512;
-const SWEEP_STEP_MS = 2;
+const SWEEP_CHANGES_MAX = 128;
+const SWEEP_STEP_MS = 1;
 
 interface Standing {
   readonly revision: Revision;
