@@ -1,0 +1,30 @@
+import { CommandError, run } from '../process/run.ts';
+
+/**
+ * Carries out nft commands (nft(8)) as one transaction: all of them take effect at once, or none. Throws CommandError
+ * whose message holds the line that the kernel refused.
+ */
+export async function applyRules(script: string, signal?: AbortSignal): Promise<void> {
+  await run('nft', ['-f', '-'], { input: script, ...(signal === undefined ? {} : { signal }) });
+}
+
+/** Checks commands against the kernel without changing anything. */
+export async function checkRules(script: string): Promise<void> {
+  await run('nft', ['-c', '-f', '-'], { input: script });
+}
+
+/** The rules of a table as nft prints them, without handles and counters; null when there is no such table. */
+export async function readTable(family: 'ip' | 'ip6' | 'inet', table: string): Promise<string | null> {
+  try {
+    return (await run('nft', ['-s', 'list', 'table', family, table])).stdout;
+  } catch (error) {
+    if (error instanceof CommandError && /No such file or directory/.test(error.stderr)) return null;
+    throw error;
+  }
+}
+
+/** Removes a table with all in it; does nothing where it is not there. */
+export async function deleteTable(family: 'ip' | 'ip6' | 'inet', table: string): Promise<void> {
+  // Adding first makes the deletion succeed in any case.
+  await applyRules(`add table ${family} ${table}\ndelete table ${family} ${table}\n`);
+}
