@@ -66,5 +66,6 @@ export type Enqueue = (key: string, delayMs?: number) => void;
 
 /** Writes events.k8s.io-style facts on objects; repeats are counted on one Event, and each object's rate is bounded. Never throws. */
 export interface EventRecorder {
-  event(about: KubeObject, type: 'Normal' | 'Warning', reason: string, message: string): void;
+  /** `fieldPath` names the part of the object that it is about: `spec.containers{web}`. */
+  event(about: KubeObject, type: 'Normal' | 'Warning', reason: string, message: string, fieldPath?: string): void;
 }

@@ -15,6 +15,8 @@ export interface EventFact {
   readonly type: 'Normal' | 'Warning';
   readonly reason: string;
   readonly message: string;
+  /** Of the part of the object that it is about. */
+  readonly fieldPath?: string;
 }
 
 /** What to write: nothing, a new Event, or one more count on the Event written under `name` before. */
@@ -72,10 +74,10 @@ export function createEventCorrelator(clock: Clock): EventCorrelator {
   }
 
   return {
-    correlate({ about, type, reason, message }) {
+    correlate({ about, type, reason, message, fieldPath = '' }) {
       const { namespace = '', name = '', uid = '' } = about.metadata;
       const object = [about.apiVersion, about.kind, namespace, name, uid].join('\0');
-      const combined = combine([object, type, reason].join('\0'), message);
+      const combined = combine([object, fieldPath, type, reason].join('\0'), message);
       if (!takeToken(object)) return { action: 'drop' };
       const before = known.get(combined.key);
       if (!before) return { action: 'create', ...combined };

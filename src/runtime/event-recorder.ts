@@ -65,7 +65,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       apiVersion: 'v1',
       kind: 'Event',
       metadata: { name, namespace },
-      involvedObject: referenceTo(about),
+      involvedObject: referenceTo(about, fact.fieldPath),
       reason: fact.reason,
       message: what.message,
       source,
@@ -81,13 +81,20 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
   }
 
   return {
-    event(about, type, reason, message) {
+    event(about, type, reason, message, fieldPath) {
       if (isClosed) return;
       if (queue.length >= queueCapacity) {
         log.warn('too many Events wait; one was dropped', { reason });
         return;
       }
-      queue.push({ about, type, reason, message: message.slice(0, 1024), atMs: clock.now() });
+      queue.push({
+        about,
+        type,
+        reason,
+        message: message.slice(0, 1024),
+        atMs: clock.now(),
+        ...(fieldPath === undefined ? {} : { fieldPath }),
+      });
       if (isWriting) return;
       isWriting = true;
       writing = drain();
@@ -99,7 +106,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
   };
 }
 
-function referenceTo(about: EventFact['about']) {
+function referenceTo(about: EventFact['about'], fieldPath: string | undefined) {
   const { namespace, name, uid, resourceVersion } = about.metadata;
   return {
     kind: about.kind,
@@ -108,6 +115,7 @@ function referenceTo(about: EventFact['about']) {
     ...(name === undefined ? {} : { name }),
     ...(uid === undefined ? {} : { uid }),
     ...(resourceVersion === undefined ? {} : { resourceVersion }),
+    ...(fieldPath === undefined ? {} : { fieldPath }),
   };
 }
 
