@@ -1,0 +1,682 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+} from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type SecureContextOptions, TLSSocket } from 'node:tls';
+import { promisify } from 'node:util';
+import { gzip as gzipCallback } from 'node:zlib';
+import type { Clock } from '../../core/clock.ts';
+import { errorCode, toError, WherryError } from '../../core/errors.ts';
+import type { Log } from '../../core/log.ts';
+import { StatusError } from '../../kube/status-error.ts';
+import type { UserInfo } from '../../kube/user.ts';
+import { type Answer, type Body, type Call, textAnswer } from '../answer.ts';
+import { attributesOf } from '../authz/attributes.ts';
+import { authenticate, authorize, type Headers, type Security } from '../chain.ts';
+import { convertAnswer, type IncludeObject, parseIncludeObject } from '../convert-answer.ts';
+import { type Destination, type Dispatcher, destinationOf, dispatch } from '../dispatch.ts';
+import { badRequest, internalError, requestTimeout, serviceUnavailable, tooManyRequests } from '../errors.ts';
+import { mediaTypeOf, negotiate, plainJson, type Target } from '../media-type.ts';
+import type { RequestMetrics } from '../metrics.ts';
+import { parseDurationMs } from '../options.ts';
+import { Query } from '../query.ts';
+import type { RequestInfo } from '../request.ts';
+import { parseRequestInfo, RequestInfoError } from '../request-info.ts';
+import { readBody } from './body.ts';
+import { contentTypeOf, encodeList, encodeValue } from './encode.ts';
+import { InFlight } from './in-flight.ts';
+import { streamWatch } from './watch-response.ts';
+
+type Request = IncomingMessage | Http2ServerRequest;
+type Response = ServerResponse | Http2ServerResponse;
+
+const gzip = promisify(gzipCallback);
+
+/** Bounds of the HTTP side; listed in docs/limits.md. */
+export const serverLimits = {
+  /** Answers from this size on are compressed for clients that accept it. */
+  gzipFromBytes: 128 * 1024,
+  /** Concurrent requests, upstream's defaults. */
+  readOnlyInFlight: 400,
+  mutatingInFlight: 200,
+  /** Time that a request gets, watches and streams apart. */
+  requestTimeoutMs: 60_000,
+  /** Time to receive the headers, and the whole request. */
+  headersTimeoutMs: 30_000,
+  receiveTimeoutMs: 60_000,
+  /** An unused connection is closed after this. */
+  keepAliveTimeoutMs: 180_000,
+  /** A client that reads nothing of an answer is cut off after this. */
+  stalledResponseMs: 60_000,
+  handshakeTimeoutMs: 10_000,
+} as const;
+
+/** PEM texts. Clients may present a certificate of `clientCa`. */
+export interface TlsMaterial {
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
+  readonly clientCa?: string | Buffer;
+}
+
+export interface HttpServerOptions {
+  readonly dispatcher: Dispatcher;
+  readonly security: Security;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly tls: TlsMaterial;
+  readonly metrics: RequestMetrics;
+}
+
+/** The HTTPS door of the API server: HTTP/1.1 and HTTP/2 on one port. */
+export class HttpServer implements AsyncDisposable {
+  readonly #options: HttpServerOptions;
+  readonly #server: Http2SecureServer;
+  readonly #connections = new Set<Socket | Duplex>();
+  readonly #watches = new Set<Disposable>();
+  readonly #inFlight = new InFlight({
+    readOnly: serverLimits.readOnlyInFlight,
+    mutating: serverLimits.mutatingInFlight,
+  });
+  readonly #users = new WeakMap<object, Map<string, UserInfo>>();
+  #isEnding = false;
+  #idle: (() => void) | undefined;
+
+  constructor(options: HttpServerOptions) {
+    this.#options = options;
+    this.#server = createSecureServer(
+      {
+        ...contextOf(options.tls),
+        allowHTTP1: true,
+        requestCert: true,
+        rejectUnauthorized: false,
+        minVersion: 'TLSv1.2',
+        handshakeTimeout: serverLimits.handshakeTimeoutMs,
+        settings: { maxConcurrentStreams: 250, initialWindowSize: 1024 * 1024 },
+      },
+      (request, response) => this.#serve(request, response),
+    );
+    const http1 = this.#server as unknown as {
+      headersTimeout: number;
+      requestTimeout: number;
+      keepAliveTimeout: number;
+    };
+    http1.headersTimeout = serverLimits.headersTimeoutMs;
+    http1.requestTimeout = serverLimits.receiveTimeoutMs;
+    http1.keepAliveTimeout = serverLimits.keepAliveTimeoutMs;
+    this.#server.on('connection', (socket: Socket) => {
+      socket.setNoDelay(true);
+      socket.setKeepAlive(true, 30_000);
+    });
+    this.#server.on('secureConnection', (socket: TLSSocket) => {
+      this.#connections.add(socket);
+      socket.once('close', () => this.#connections.delete(socket));
+    });
+    this.#server.on('sessionError', (error) => options.log.debug('an HTTP/2 connection broke', { error }));
+    this.#server.on('tlsClientError', (error, socket) => {
+      options.log.debug('a TLS handshake failed', { error });
+      socket.destroy();
+    });
+    this.#server.on('clientError', (_error: Error, socket: Duplex) => {
+      if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+      else socket.destroy();
+    });
+    this.#server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      this.#upgrade(request, socket, head);
+    });
+  }
+
+  /** Begins to accept connections. Resolves with the port. Throws PORT_IN_USE with a hint. */
+  async listen(host: string, port: number): Promise<number> {
+    await new Promise<void>((resolve, reject) => {
+      const refuse = (error: Error) => reject(listenError(error, host, port));
+      this.#server.once('error', refuse);
+      this.#server.listen({ host, port, backlog: 1024 }, () => {
+        this.#server.off('error', refuse);
+        this.#server.on('error', (error) => this.#options.log.error('the HTTPS server failed', { error }));
+        resolve();
+      });
+    });
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** New connections get these certificates; open ones keep theirs. */
+  replaceTls(tls: TlsMaterial): void {
+    this.#server.setSecureContext(contextOf(tls));
+  }
+
+  /** Stops accepting, ends watches, lets requests finish for `graceMs`, then closes what is left. */
+  async close(graceMs: number): Promise<void> {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    const closed = new Promise<void>((resolve) => {
+      if (this.#server.listening) this.#server.close(() => resolve());
+      else resolve();
+    });
+    for (const watch of [...this.#watches]) watch[Symbol.dispose]();
+    if (this.#inFlight.total > 0) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#idle = resolve;
+      const timer = this.#options.clock.after(graceMs, resolve);
+      await promise;
+      timer[Symbol.dispose]();
+    }
+    for (const connection of [...this.#connections]) connection.destroy();
+    await closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close(0);
+  }
+
+  #serve(request: Request, response: Response): void {
+    const exchange = new Exchange(request, response);
+    void this.#answer(exchange).catch((thrown: unknown) => {
+      this.#options.log.error('an answer could not be sent', { path: exchange.path, error: toError(thrown) });
+      exchange.destroy();
+    });
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const exchange = new UpgradeExchange(request, socket, head);
+    void this.#answer(exchange).catch((thrown: unknown) => {
+      this.#options.log.error('an upgrade failed', { path: exchange.path, error: toError(thrown) });
+      socket.destroy();
+    });
+  }
+
+  async #answer(exchange: Exchange): Promise<void> {
+    const { metrics, clock } = this.#options;
+    const started = clock.monotonic();
+    let target: Target = plainJson;
+    let info: RequestInfo | undefined;
+    let code: number;
+    try {
+      info = parseRequestInfo(exchange.method, exchange.path, exchange.query);
+      const answer = this.#prepare(exchange, info, (chosen) => {
+        target = chosen;
+      });
+      code = await this.#send(exchange, answer instanceof Promise ? await answer : answer, target);
+    } catch (thrown) {
+      code = await this.#refuse(exchange, thrown, target);
+    }
+    metrics.observe(info, code, clock.monotonic() - started);
+  }
+
+  // Everything up to the handler. It stays synchronous as long as nothing waits: that is the way of a plain GET.
+  #prepare(exchange: Exchange, info: RequestInfo, chosen: (target: Target) => void): Answer | Promise<Answer> {
+    const { dispatcher, security } = this.#options;
+    const route = dispatcher.routes.find(exchange.path);
+    if (this.#isEnding && route?.isExempt !== true) throw serviceUnavailable('the server is shutting down');
+    const user = this.#userOf(exchange);
+    if (user instanceof Promise || exchange.impersonates) {
+      return this.#prepareSlowly(exchange, info, user, chosen);
+    }
+    const authorized = authorize(security, user, info, exchange.query);
+    if (authorized !== undefined) return authorized.then(() => this.#handle(exchange, info, user, chosen));
+    return this.#handle(exchange, info, user, chosen);
+  }
+
+  async #prepareSlowly(
+    exchange: Exchange,
+    info: RequestInfo,
+    requester: UserInfo | Promise<UserInfo>,
+    chosen: (target: Target) => void,
+  ): Promise<Answer> {
+    const { security } = this.#options;
+    const self = await requester;
+    const user = security.impersonate?.(exchange.distinctHeaders, attributesOf(self, info)) ?? self;
+    await authorize(security, user, info, exchange.query);
+    return await this.#handle(exchange, info, user, chosen);
+  }
+
+  #handle(
+    exchange: Exchange,
+    info: RequestInfo,
+    user: UserInfo,
+    chosen: (target: Target) => void,
+  ): Answer | Promise<Answer> {
+    const { dispatcher } = this.#options;
+    const destination = destinationOf(dispatcher, exchange.method, info);
+    if (destination.type !== 'route' && destination.type !== 'nowhere') {
+      const isCollection = info.name === '' && exchange.method === 'GET';
+      chosen(negotiate(exchange.header('accept'), isCollection, exchange.wantsPretty));
+      if (exchange.query.has('timeout')) checkTimeout(exchange.query);
+    }
+    const call = exchange.call(info, user);
+    if (isUnlimited(destination, call)) return dispatch(dispatcher, destination, call);
+    return this.#limited(exchange, destination, call);
+  }
+
+  #limited(exchange: Exchange, destination: Destination, call: Call): Answer | Promise<Answer> {
+    const isMutating = exchange.method !== 'GET' && exchange.method !== 'HEAD';
+    if (!this.#inFlight.enter(isMutating)) {
+      throw tooManyRequests('Too many requests, please try again later.', 1);
+    }
+    const leave = () => {
+      this.#inFlight.leave(isMutating);
+      if (this.#idle !== undefined && this.#inFlight.total === 0) this.#idle();
+    };
+    let answer: Answer | Promise<Answer>;
+    try {
+      answer = dispatch(this.#options.dispatcher, destination, call);
+    } catch (thrown) {
+      leave();
+      throw thrown;
+    }
+    if (!(answer instanceof Promise)) {
+      leave();
+      return answer;
+    }
+    return this.#withDeadline(exchange, answer, call).finally(leave);
+  }
+
+  #withDeadline(exchange: Exchange, answer: Promise<Answer>, call: Call): Promise<Answer> {
+    const asked = exchange.query.has('timeout') ? parseDurationMs(exchange.query.get('timeout') ?? '') : null;
+    const limit =
+      asked !== null && asked > 0 ? Math.min(asked, serverLimits.requestTimeoutMs) : serverLimits.requestTimeoutMs;
+    return new Promise((resolve, reject) => {
+      const timer = this.#options.clock.after(limit, () => {
+        exchange.abort();
+        reject(requestTimeout(call.info.verb));
+      });
+      answer.then(resolve, reject).finally(() => timer[Symbol.dispose]());
+    });
+  }
+
+  // A user is found once a connection and Authorization header; connections of clients with certificates live long.
+  #userOf(exchange: Exchange): UserInfo | Promise<UserInfo> {
+    const authorization = exchange.header('authorization');
+    const { session } = exchange;
+    const key = authorization ?? '';
+    const peer = peerCertificate(session);
+    const isCacheable = authorization === undefined && peer !== undefined;
+    if (isCacheable) {
+      const known = this.#users.get(session)?.get(key);
+      if (known !== undefined) return known;
+    }
+    const user = authenticate(this.#options.security, { authorization, peerCertificate: peer });
+    if (isCacheable && !(user instanceof Promise)) this.#users.set(session, new Map([[key, user]]));
+    return user;
+  }
+
+  async #send(exchange: Exchange, answer: Answer, target: Target): Promise<number> {
+    switch (answer.type) {
+      case 'object': {
+        const { code, object } = answer;
+        const value = target.convert === null ? object : this.#convert(exchange, answer, target);
+        await this.#sendBytes(exchange, code, contentTypeOf(target), encodeValue(value, target));
+        return code;
+      }
+      case 'list': {
+        const isPlain = target.convert === null && target.serializer === 'json' && !target.pretty;
+        const bytes = isPlain ? encodeList(answer) : encodeValue(this.#listValue(exchange, answer, target), target);
+        await this.#sendBytes(exchange, 200, contentTypeOf(target), bytes);
+        return 200;
+      }
+      case 'watch': {
+        const include = target.convert?.kind === 'Table' ? includeOf(exchange) : 'Metadata';
+        exchange.head(200, { 'content-type': 'application/json' });
+        const { clock } = this.#options;
+        const watch = streamWatch(answer.source, exchange, { clock, served: answer.served, target, include });
+        this.#watches.add(watch);
+        exchange.onClose(() => {
+          this.#watches.delete(watch);
+          watch[Symbol.dispose]();
+        });
+        return 200;
+      }
+      case 'raw':
+        await exchange.sendRaw(answer.code, answer.headers, answer.body);
+        return answer.code;
+      default:
+        return 101;
+    }
+  }
+
+  #convert(exchange: Exchange, answer: Extract<Answer, { type: 'object' | 'list' }>, target: Target): object {
+    if (target.convert === null) throw badRequest('no conversion was asked for');
+    const include = target.convert.kind === 'Table' ? includeOf(exchange) : 'Metadata';
+    return convertAnswer(answer, target.convert, include, this.#options.clock.now());
+  }
+
+  #listValue(exchange: Exchange, answer: Extract<Answer, { type: 'list' }>, target: Target): object {
+    if (target.convert !== null) return this.#convert(exchange, answer, target);
+    const { served, entries, metadata } = answer;
+    const items = entries.map(({ object }) => {
+      if (served.isCustom) return object;
+      const { kind: _kind, apiVersion: _apiVersion, ...rest } = object;
+      return rest;
+    });
+    return { kind: served.resource.listKind, apiVersion: served.apiVersion, metadata, items };
+  }
+
+  async #sendBytes(exchange: Exchange, code: number, contentType: string, bytes: Buffer): Promise<void> {
+    if (bytes.length < serverLimits.gzipFromBytes || !exchange.acceptsGzip) {
+      exchange.send(code, contentType, bytes);
+      return;
+    }
+    const compressed = await gzip(bytes, { level: 1 });
+    exchange.send(code, contentType, compressed, { 'content-encoding': 'gzip', vary: 'Accept-Encoding' });
+  }
+
+  async #refuse(exchange: Exchange, thrown: unknown, target: Target): Promise<number> {
+    if (thrown instanceof RequestInfoError) {
+      const text = `Internal Server Error: ${JSON.stringify(exchange.path)}: failed to create RequestInfo: ${thrown.message}\n`;
+      const answer = textAnswer(500, text);
+      await exchange.sendRaw(answer.code, answer.headers, answer.body);
+      return 500;
+    }
+    let error: StatusError;
+    if (thrown instanceof StatusError) error = thrown;
+    else {
+      const { method, path } = exchange;
+      this.#options.log.error('a request failed unexpectedly', { method, path, error: toError(thrown) });
+      error = internalError(toError(thrown).message);
+    }
+    const code = error.httpCode;
+    const form: Target = { ...target, convert: null };
+    exchange.send(code, contentTypeOf(form), encodeValue(error.status, form), error.headers);
+    return code;
+  }
+}
+
+function includeOf(exchange: Exchange): IncludeObject {
+  return parseIncludeObject(exchange.query.get('includeObject'));
+}
+
+function isUnlimited(destination: Destination, call: Call): boolean {
+  if (call.info.verb === 'watch') return true;
+  if (destination.type === 'route') return destination.route.isExempt === true;
+  return destination.type === 'subresource' && destination.handler.isLong?.(call) === true;
+}
+
+function checkTimeout(query: Query): void {
+  const text = query.get('timeout') ?? '';
+  if (text === '' || parseDurationMs(text) !== null) return;
+  throw badRequest(`invalid timeout specified in the request URL - time: invalid duration ${JSON.stringify(text)}`);
+}
+
+function contextOf({ cert, key, clientCa }: TlsMaterial): SecureContextOptions {
+  return { cert, key, ...(clientCa === undefined ? {} : { ca: clientCa }) };
+}
+
+// Only a certificate that the client CA signed says anything.
+function peerCertificate(session: object): Uint8Array | undefined {
+  if (!(session instanceof TLSSocket) || !session.authorized) return undefined;
+  const raw: unknown = session.getPeerCertificate().raw;
+  return raw instanceof Uint8Array ? raw : undefined;
+}
+
+function listenError(error: Error, host: string, port: number): WherryError {
+  if (errorCode(error) === 'EADDRINUSE') {
+    return new WherryError('PORT_IN_USE', `port ${port} on ${host} is in use by another program`, {
+      cause: error,
+      hint: 'stop the other program, or choose another port with --https-listen-port',
+    });
+  }
+  return new WherryError('CANNOT_LISTEN', `the API server cannot listen on ${host}:${port}`, { cause: error });
+}
+
+/** One request and its answer, the same for both versions of HTTP. */
+class Exchange {
+  readonly method: string;
+  readonly path: string;
+  readonly query: Query;
+  protected readonly request: Request;
+  readonly #response: Response | undefined;
+  readonly #warnings: string[] = [];
+  #abort: AbortController | undefined;
+
+  constructor(request: Request, response?: Response) {
+    this.request = request;
+    this.#response = response;
+    this.method = request.method ?? 'GET';
+    const url = request.url ?? '/';
+    const question = url.indexOf('?');
+    this.path = question < 0 ? url : url.slice(0, question);
+    this.query = question < 0 ? Query.empty : Query.parse(url.slice(question + 1));
+  }
+
+  header(name: string): string | undefined {
+    const value = this.request.headers[name];
+    return Array.isArray(value) ? value.join(', ') : value;
+  }
+
+  get distinctHeaders(): Headers {
+    if ('headersDistinct' in this.request) return this.request.headersDistinct;
+    return Object.fromEntries(
+      Object.entries(this.request.headers).map(([name, value]) => [
+        name,
+        value === undefined ? undefined : Array.isArray(value) ? value : [value],
+      ]),
+    );
+  }
+
+  get impersonates(): boolean {
+    for (const name in this.request.headers) if (name.startsWith('impersonate-')) return true;
+    return false;
+  }
+
+  get wantsPretty(): boolean {
+    const asked = this.query.get('pretty');
+    if (asked !== undefined) return asked !== '0' && asked.toLowerCase() !== 'false';
+    const agent = this.request.headers['user-agent'];
+    return agent !== undefined && /^(?:curl|Wget|Mozilla\/5\.0)/.test(agent);
+  }
+
+  get acceptsGzip(): boolean {
+    const accepted = this.header('accept-encoding');
+    return accepted !== undefined && accepted.split(',').some((encoding) => encoding.trim() === 'gzip');
+  }
+
+  /** The TLS connection, or the object that stands for it. */
+  get session(): object {
+    const { request } = this;
+    if ('stream' in request) return request.stream.session?.socket ?? request;
+    return request.socket;
+  }
+
+  get writableLength(): number {
+    const response = this.#response;
+    if (response === undefined) return 0;
+    if ('stream' in response) return response.stream?.writableLength ?? 0;
+    return (response.socket?.writableLength ?? 0) + response.writableLength;
+  }
+
+  call(info: RequestInfo, user: UserInfo): Call {
+    const { request, query, method } = this;
+    const exchange = this;
+    return {
+      info,
+      method,
+      query,
+      user,
+      userAgent: request.headers['user-agent'] ?? '',
+      contentType: mediaTypeOf(request.headers['content-type']),
+      get signal() {
+        return exchange.signal;
+      },
+      body: () => readBody(request).then((bytes): Body => ({ type: 'bytes', bytes })),
+      warn: (text) => exchange.#warnings.push(text),
+      ...this.upgradePart(),
+    };
+  }
+
+  protected upgradePart(): Pick<Call, 'upgrade'> {
+    return {};
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      const controller = new AbortController();
+      this.#abort = controller;
+      this.onClose(() => controller.abort());
+    }
+    return this.#abort.signal;
+  }
+
+  abort(): void {
+    this.#abort?.abort();
+  }
+
+  onClose(callback: () => void): void {
+    this.#response?.once('close', callback);
+  }
+
+  head(code: number, headers: Readonly<Record<string, string>>): void {
+    const all: Record<string, string | string[]> = { 'cache-control': 'no-cache, private', ...headers };
+    if (this.#warnings.length > 0) all['warning'] = this.#warnings.map(warningHeader);
+    const response = this.#response;
+    if (response === undefined) return;
+    if ('stream' in response) response.writeHead(code, all);
+    else {
+      response.writeHead(code, all);
+      response.flushHeaders();
+    }
+  }
+
+  write(frame: Buffer): void {
+    (this.#response as ServerResponse | undefined)?.write(frame);
+  }
+
+  end(): void {
+    this.#response?.end();
+  }
+
+  send(code: number, contentType: string, bytes: Buffer, more?: Readonly<Record<string, string>>): void {
+    const response = this.#response as ServerResponse | undefined;
+    if (response === undefined || response.headersSent || response.destroyed) return;
+    const headers: Record<string, string | number | string[]> = {
+      'content-type': contentType,
+      'cache-control': 'no-cache, private',
+      'content-length': bytes.length,
+      ...more,
+    };
+    if (this.#warnings.length > 0) headers['warning'] = this.#warnings.map(warningHeader);
+    response.writeHead(code, headers);
+    if (this.method === 'HEAD') response.end();
+    else response.end(bytes);
+    this.#boundStall(bytes.length);
+  }
+
+  async sendRaw(
+    code: number,
+    headers: Readonly<Record<string, string>>,
+    body: string | Uint8Array | AsyncIterable<Uint8Array>,
+  ): Promise<void> {
+    const response = this.#response as ServerResponse | undefined;
+    if (response === undefined || response.headersSent || response.destroyed) return;
+    if (typeof body === 'string' || body instanceof Uint8Array) {
+      const bytes = Buffer.from(body as string);
+      response.writeHead(code, { 'cache-control': 'no-cache, private', ...headers, 'content-length': bytes.length });
+      if (this.method === 'HEAD') response.end();
+      else response.end(bytes);
+      return;
+    }
+    response.writeHead(code, { 'cache-control': 'no-cache, private', ...headers });
+    response.flushHeaders();
+    for await (const chunk of body) {
+      if (response.destroyed) break;
+      if (!response.write(chunk)) await drained(response);
+    }
+    response.end();
+  }
+
+  destroy(): void {
+    this.#response?.destroy();
+  }
+
+  // Small answers fit the kernel's buffers; what is large needs a reader.
+  #boundStall(size: number): void {
+    if (size < serverLimits.gzipFromBytes) return;
+    const response = this.#response as ServerResponse | undefined;
+    response?.setTimeout(serverLimits.stalledResponseMs, () => response.destroy());
+  }
+}
+
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off('drain', done);
+      response.off('close', done);
+      resolve();
+    };
+    response.on('drain', done);
+    response.on('close', done);
+  });
+}
+
+// RFC 7234: code, agent, quoted text.
+function warningHeader(text: string): string {
+  const clean = text.replace(/[^\x20-\x7e]/g, ' ');
+  return `299 - "${clean.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+}
+
+/** A request that asks to leave HTTP: its handler gets the socket; refusals are written by hand. */
+class UpgradeExchange extends Exchange {
+  readonly #socket: Duplex;
+  readonly #head: Buffer;
+
+  constructor(request: IncomingMessage, socket: Duplex, head: Buffer) {
+    super(request);
+    this.#socket = socket;
+    this.#head = head;
+    socket.on('error', () => socket.destroy());
+  }
+
+  protected override upgradePart(): Pick<Call, 'upgrade'> {
+    return { upgrade: { request: this.request as IncomingMessage, socket: this.#socket, head: this.#head } };
+  }
+
+  override onClose(callback: () => void): void {
+    this.#socket.once('close', callback);
+  }
+
+  override send(code: number, contentType: string, bytes: Buffer, more: Readonly<Record<string, string>> = {}): void {
+    const headers = {
+      'content-type': contentType,
+      'content-length': String(bytes.length),
+      connection: 'close',
+      ...more,
+    };
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    this.#socket.write(`HTTP/1.1 ${code} \r\n${lines.join('')}\r\n`);
+    this.#socket.end(bytes);
+  }
+
+  override head(code: number, headers: Readonly<Record<string, string>>): void {
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    this.#socket.write(`HTTP/1.1 ${code} \r\nconnection: close\r\n${lines.join('')}\r\n`);
+  }
+
+  override write(frame: Buffer): void {
+    this.#socket.write(frame);
+  }
+
+  override end(): void {
+    this.#socket.end();
+  }
+
+  override async sendRaw(
+    code: number,
+    headers: Readonly<Record<string, string>>,
+    body: string | Uint8Array | AsyncIterable<Uint8Array>,
+  ): Promise<void> {
+    if (typeof body === 'string' || body instanceof Uint8Array) {
+      this.send(code, headers['content-type'] ?? 'text/plain', Buffer.from(body as string), headers);
+      return;
+    }
+    this.head(code, headers);
+    for await (const chunk of body) this.#socket.write(chunk);
+    this.#socket.end();
+  }
+
+  override destroy(): void {
+    this.#socket.destroy();
+  }
+}

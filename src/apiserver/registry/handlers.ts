@@ -1,0 +1,285 @@
+import type { JsonObject } from '../../core/json.ts';
+import { draft } from '../../kube/draft.ts';
+import type { FieldError } from '../../kube/field-error.ts';
+import type { KubeObject } from '../../kube/object.ts';
+import type { Schema } from '../../kube/schema/schema.ts';
+import { type Answer, type Call, objectAnswer } from '../answer.ts';
+import { Entry } from '../cache/entry.ts';
+import { badRequest, invalid, notFound } from '../errors.ts';
+import type { ServedKind } from '../kind-registry.ts';
+import { list, waitForRevision } from '../list.ts';
+import {
+  noListOptions,
+  parseListOptions,
+  parseResourceVersion,
+  parseWriteOptions,
+  type WriteOptions,
+} from '../options.ts';
+import { selectionOf } from '../selection.ts';
+import { watch } from '../watch.ts';
+import { decodeBody, decodeValue, type Expected } from './codec.ts';
+import { createObject, dropDuplicateOwners } from './create.ts';
+import { deleteObject } from './delete.ts';
+import { readDeleteOptions } from './delete-options.ts';
+import { appliedOver, withManagedFields } from './field-manager.ts';
+import { type ParsedPatch, parseConfiguration, parsePatch, patchTypeOf } from './patch.ts';
+import type { ObjectDraft, Registry } from './registry.ts';
+import { type Update, updateObject } from './update.ts';
+import { checkName } from './validate.ts';
+
+/** GET of one object. Answers at once unless a newer resourceVersion is asked for. */
+export function get(registry: Registry, served: ServedKind, call: Call): Answer | Promise<Answer> {
+  const { namespace, name } = call.info;
+  const wanted = call.query.isEmpty ? undefined : call.query.get('resourceVersion');
+  if (wanted !== undefined && wanted !== '' && wanted !== '0') return getAtLeast(registry, served, call, wanted);
+  const entry = served.get(namespace, name);
+  if (entry === undefined) throw notFound(served.resource, name);
+  return objectAnswer(200, served, entry);
+}
+
+async function getAtLeast(registry: Registry, served: ServedKind, call: Call, wanted: string): Promise<Answer> {
+  await waitForRevision(registry.hub, parseResourceVersion(wanted, 'other'));
+  const entry = served.get(call.info.namespace, call.info.name);
+  if (entry === undefined) throw notFound(served.resource, call.info.name);
+  return objectAnswer(200, served, entry);
+}
+
+/** GET of a collection: a list, or with `watch=1` a watch. */
+export async function listOrWatch(registry: Registry, served: ServedKind, call: Call): Promise<Answer> {
+  const { info, query } = call;
+  const isWatch = info.verb === 'watch';
+  const options = query.isEmpty && !isWatch ? noListOptions : parseListOptions(query, isWatch);
+  const selection = selectionOf(served, info.namespace, options, info.name === '' ? undefined : info.name);
+  if (isWatch) return { type: 'watch', served, source: watch(registry.hub, served, selection, options) };
+  return await list(registry.hub, served, selection, options);
+}
+
+/** POST to a collection. */
+export async function create(registry: Registry, served: ServedKind, call: Call): Promise<Answer> {
+  const body = await call.body();
+  const options = parseWriteOptions(call.query, 'CreateOptions');
+  const { object, warnings } = decodeBody(
+    body,
+    call.contentType,
+    expectedOf(registry, served),
+    options.fieldValidation,
+  );
+  for (const text of warnings) call.warn(text);
+  const next = object as unknown as ObjectDraft;
+  served.kind.strategy.setDefaults(next);
+  const write = { served, call, subresource: '', options };
+  const managed = withManagedFields(registry, write, null, next);
+  dropDuplicateOwners(call, managed.metadata);
+  const { namespace } = call.info;
+  const created = await createObject(registry, { served, call, namespace, options }, managed);
+  return objectAnswer(201, served, created);
+}
+
+/** PUT of an object, or (subresource `status` and the like) of a part of it. */
+export async function replace(
+  registry: Registry,
+  served: ServedKind,
+  call: Call,
+  subresource: string,
+): Promise<Answer> {
+  const body = await call.body();
+  const options = parseWriteOptions(call.query, 'UpdateOptions');
+  const { object, warnings } = decodeBody(
+    body,
+    call.contentType,
+    expectedOf(registry, served),
+    options.fieldValidation,
+  );
+  for (const text of warnings) call.warn(text);
+  const replacement = object as unknown as ObjectDraft;
+  served.kind.strategy.setDefaults(replacement);
+  checkName(replacement.metadata.name, call.info.name);
+  const write = { served, call, subresource, options };
+  const updated = await updateObject(registry, {
+    ...updateOf(served, call, subresource, options, 'UpdateOptions'),
+    mayCreate: subresource === '' && served.kind.strategy.allowCreateOnUpdate,
+    next: async (old) => {
+      const next = withManagedFields(registry, write, old, draft(replacement) as ObjectDraft);
+      dropDuplicateOwners(call, next.metadata);
+      return next;
+    },
+  });
+  return objectAnswer(updated.isCreated ? 201 : 200, served, updated.object);
+}
+
+/** PATCH in its four forms. */
+export async function patch(registry: Registry, served: ServedKind, call: Call, subresource: string): Promise<Answer> {
+  const type = patchTypeOf(call.contentType, served.isCustom);
+  const body = await call.body();
+  const options = parseWriteOptions(call.query, 'PatchOptions', call.contentType);
+  const write = { served, call, subresource, options };
+  const next =
+    type === 'apply'
+      ? applying(registry, write, parseConfiguration(body))
+      : patching(registry, write, parsePatch(type, body));
+  const updated = await updateObject(registry, {
+    ...updateOf(served, call, subresource, options, 'PatchOptions'),
+    mayCreate: type === 'apply' && subresource === '',
+    next,
+  });
+  return objectAnswer(updated.isCreated ? 201 : 200, served, updated.object);
+}
+
+type Write = Parameters<typeof withManagedFields>[1];
+
+function patching(registry: Registry, write: Write, apply: ParsedPatch): Update['next'] {
+  const { served, call, options } = write;
+  return async (old) => {
+    if (old === null) throw notFound(served.resource, call.info.name);
+    const { schema } = served;
+    const patched = apply(old as unknown as JsonObject, schema.type === 'object' ? schema : null);
+    const expected = expectedOf(registry, served);
+    const { object, warnings } = decodePatched(served, () =>
+      decodeValue({ value: patched, bytes: Buffer.alloc(0) }, expected, options.fieldValidation),
+    );
+    for (const text of warnings) call.warn(text);
+    const next = object as unknown as ObjectDraft;
+    served.kind.strategy.setDefaults(next);
+    checkPatchedIdentity(served, next, old);
+    const managed = withManagedFields(registry, write, old, next);
+    dropDuplicateOwners(call, managed.metadata);
+    return managed;
+  };
+}
+
+function applying(registry: Registry, write: Write, configuration: JsonObject): Update['next'] {
+  const { served, call, options } = write;
+  const { name } = call.info;
+  // Unknown and duplicate fields are the configuration's fault, whatever it is merged into.
+  const expected = expectedOf(registry, served);
+  return async (old) => {
+    const applied = nameConfiguration(configuration, call.info.namespace, name, served);
+    if (old === null && (applied.metadata as KubeObject['metadata']).resourceVersion !== undefined) {
+      throw notFound(served.resource, name);
+    }
+    const checked = decodeValue({ value: applied, bytes: Buffer.alloc(0) }, expected, options.fieldValidation);
+    for (const text of checked.warnings) call.warn(text);
+    const result = appliedOver(registry, write, old, applied);
+    const { object } = decodeValue({ value: result, bytes: Buffer.alloc(0) }, expected, 'Ignore');
+    const next = object as unknown as ObjectDraft;
+    served.kind.strategy.setDefaults(next);
+    if (old !== null) checkPatchedIdentity(served, next, old);
+    dropDuplicateOwners(call, next.metadata);
+    return next;
+  };
+}
+
+function nameConfiguration(configuration: JsonObject, namespace: string, name: string, served: ServedKind): JsonObject {
+  const metadata = (configuration.metadata ?? {}) as KubeObject['metadata'];
+  if (metadata.name !== undefined && metadata.name !== name) {
+    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
+  }
+  const space = served.resource.namespaced && metadata.namespace === undefined ? { namespace } : {};
+  return { ...configuration, metadata: { ...metadata, name, ...space } } as unknown as JsonObject;
+}
+
+// A patch that breaks the object's form is the client's fault, and is told without the kind's name around it.
+function decodePatched<T>(_served: ServedKind, decode: () => T): T {
+  return decode();
+}
+
+function checkPatchedIdentity(served: ServedKind, next: ObjectDraft, old: KubeObject): void {
+  const { name, namespace } = next.metadata;
+  if (name !== undefined && name !== old.metadata.name) {
+    throw badRequest(`the name of the object (${name}) does not match the name on the URL (${old.metadata.name})`);
+  }
+  if (served.resource.namespaced && namespace !== undefined && namespace !== old.metadata.namespace) {
+    throw badRequest(
+      `the namespace of the object (${namespace}) does not match the namespace on the URL (${old.metadata.namespace})`,
+    );
+  }
+}
+
+/** DELETE of one object. */
+export async function remove(registry: Registry, served: ServedKind, call: Call): Promise<Answer> {
+  const options = await readDeleteOptions(call);
+  const { namespace, name } = call.info;
+  const deleted = await deleteObject(registry, { served, call, namespace, name, options });
+  const isAccepted = !deleted.isGone && options.orphanDependents === false;
+  return objectAnswer(isAccepted ? 202 : 200, served, deleted.object);
+}
+
+/** How many objects of a collection are deleted at the same time. */
+const collectionConcurrency = 16;
+
+/** DELETE of a collection. Answers with the list of what was selected. */
+export async function removeCollection(registry: Registry, served: ServedKind, call: Call): Promise<Answer> {
+  const listOptions = parseListOptions(call.query, false);
+  const selection = selectionOf(served, call.info.namespace, listOptions);
+  const options = await readDeleteOptions(call);
+  const found = await list(registry.hub, served, selection, listOptions);
+  const shown: (Entry | object)[] = [];
+  const queue = [...found.entries.entries()];
+  const worker = async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const [index, entry] = next;
+      try {
+        const { namespace, name } = entry;
+        const deleted = await deleteObject(registry, { served, call, namespace, name, options });
+        shown[index] = deleted.object;
+      } catch (thrown) {
+        // Somebody else was faster: it is gone, which is what was asked.
+        if (!isNotFound(thrown)) throw thrown;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(collectionConcurrency, queue.length) }, worker));
+  const entries = found.entries.map((entry, index) => {
+    const object = shown[index];
+    return object instanceof Entry ? object : entry;
+  });
+  return { type: 'list', served, entries, metadata: found.metadata };
+}
+
+function isNotFound(thrown: unknown): boolean {
+  return thrown instanceof Error && 'httpCode' in thrown && thrown.httpCode === 404;
+}
+
+/** What a body sent to this kind's endpoints should be. */
+export function expectedOf(registry: Registry, served: ServedKind): Expected {
+  const { group, version, kind } = served.resource;
+  return {
+    group,
+    version,
+    kind,
+    schema: served.schema,
+    knows: (g, v, k): Schema | undefined => registry.kinds.findKind(g, v, k)?.schema,
+  };
+}
+
+/** The part of an update that the kind and the endpoint decide. */
+export function updateOf(
+  served: ServedKind,
+  call: Call,
+  subresource: string,
+  options: WriteOptions,
+  optionsKind: Update['optionsKind'],
+): Omit<Update, 'next' | 'mayCreate'> {
+  const { strategy } = served.kind;
+  const part = subresource === '' ? strategy : strategy.subresources?.[subresource];
+  return {
+    served,
+    call,
+    namespace: call.info.namespace,
+    name: call.info.name,
+    subresource,
+    options,
+    optionsKind,
+    prepare: (object, old) => part?.prepareForUpdate(object, old),
+    validate: (object, old): readonly FieldError[] => part?.validateUpdate(object, old) ?? [],
+  };
+}
+
+/** Throws Invalid unless PUT may leave the resourceVersion out. */
+export function requireResourceVersion(served: ServedKind, object: KubeObject): void {
+  if ((object.metadata.resourceVersion ?? '') !== '') return;
+  const message = 'Invalid value: 0: must be specified for an update';
+  throw invalid(served.resource, object.metadata.name ?? '', [
+    { type: 'FieldValueInvalid', field: 'metadata.resourceVersion', message },
+  ]);
+}

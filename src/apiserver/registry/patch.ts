@@ -1,0 +1,109 @@
+import type { Json, JsonObject } from '../../core/json.ts';
+import { isObject } from '../../core/json.ts';
+import type { KubeObject } from '../../kube/object.ts';
+import { applyJsonPatch, decodeJsonPatch } from '../../kube/patch/json-patch.ts';
+import { applyMergePatch, decodeMergePatch } from '../../kube/patch/merge-patch.ts';
+import { PatchError } from '../../kube/patch/patch-error.ts';
+import { applyStrategicMergePatch } from '../../kube/patch/strategic-merge-patch.ts';
+import type { ObjectSchema } from '../../kube/schema/schema.ts';
+import type { Body } from '../answer.ts';
+import { badRequest, entityTooLarge, failure, plainError, unsupportedMediaType } from '../errors.ts';
+import { bodyLimitBytes } from '../http/body.ts';
+import { parseJson, parseYaml, SyntaxFault } from './codec.ts';
+
+export type PatchType = 'json' | 'merge' | 'strategic' | 'apply';
+
+const typeOfMedia: Readonly<Record<string, PatchType>> = {
+  'application/json-patch+json': 'json',
+  'application/merge-patch+json': 'merge',
+  'application/strategic-merge-patch+json': 'strategic',
+  'application/apply-patch+yaml': 'apply',
+};
+const accepted = Object.keys(typeOfMedia);
+
+/** Throws UnsupportedMediaType; custom resources have no strategic merge patch. */
+export function patchTypeOf(contentType: string, isCustom: boolean): PatchType {
+  const types = accepted.filter((type) => !(isCustom && type.startsWith('application/strategic')));
+  const type = typeOfMedia[contentType];
+  if (type === undefined || !types.includes(contentType)) throw unsupportedMediaType(types);
+  return type;
+}
+
+/** A patch that was read and whose form was checked. */
+export type ParsedPatch = (document: JsonObject, schema: ObjectSchema | null) => Json;
+
+/** Throws StatusError in upstream's words for a patch that can't be read. */
+export function parsePatch(type: Exclude<PatchType, 'apply'>, body: Body): ParsedPatch {
+  const value = readValue(body) as Json;
+  const prepared = carefully(() => (type === 'json' ? decodeJsonPatch(value) : decodeMergePatch(value)));
+  return (document, schema) =>
+    carefully(() => {
+      if (type === 'json') return applyJsonPatch(document, decodeJsonPatch(value));
+      const patch = prepared as JsonObject;
+      if (type === 'strategic' && schema !== null) return applyStrategicMergePatch(document, patch, schema);
+      return applyMergePatch(document, patch);
+    });
+}
+
+/** The configuration of a server-side apply. */
+export function parseConfiguration(body: Body): JsonObject {
+  if (body.type === 'value') return body.value as JsonObject;
+  let value: unknown;
+  try {
+    const text = body.bytes.toString('utf8');
+    value = text.trimStart().startsWith('{') ? parseJsonOrYaml(body.bytes) : parseYaml(text);
+  } catch (thrown) {
+    if (!(thrown instanceof SyntaxFault)) throw thrown;
+    throw badRequest(`error decoding YAML: ${thrown.message}`);
+  }
+  if (!isObject(value)) {
+    throw badRequest('error decoding YAML: json: cannot unmarshal into Go value of type map[string]interface {}');
+  }
+  return value as JsonObject;
+}
+
+function parseJsonOrYaml(bytes: Buffer): unknown {
+  try {
+    return parseJson(bytes);
+  } catch {
+    return parseYaml(bytes.toString('utf8'));
+  }
+}
+
+function readValue(body: Body): unknown {
+  if (body.type === 'value') return body.value;
+  try {
+    return parseJson(body.bytes);
+  } catch (thrown) {
+    if (!(thrown instanceof SyntaxFault)) throw thrown;
+    throw badRequest(`error decoding patch: ${thrown.message}`);
+  }
+}
+
+function carefully<T>(apply: () => T): T {
+  try {
+    return apply();
+  } catch (thrown) {
+    if (!(thrown instanceof PatchError)) throw thrown;
+    switch (thrown.kind) {
+      case 'bad-request':
+        throw badRequest(thrown.message);
+      case 'unprocessable':
+        throw failure({
+          code: 422,
+          reason: 'Invalid',
+          message: 'the server rejected our request due to an error in our request',
+          details: {},
+        });
+      case 'too-large':
+        throw entityTooLarge(bodyLimitBytes);
+      default:
+        throw plainError(thrown.message);
+    }
+  }
+}
+
+/** True when a patch left everything as it was. */
+export function isUntouched(before: KubeObject, after: Json): boolean {
+  return (after as unknown) === before;
+}
