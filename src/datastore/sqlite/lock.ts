@@ -17,7 +17,8 @@ export function lockDirectory(directory: string): Disposable {
   const path = join(directory, 'lock');
   const database = new DatabaseSync(path, { timeout: 0 });
   try {
-    database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
+    // Without a journal file, taking the lock needs no space: a server must be able to start on a full disk.
+    database.exec('PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
   } catch (error) {
     database.close();
     if (sqliteCode(error) !== BUSY) throw error;
