@@ -95,11 +95,17 @@ function judge(step: Step, target: Target, live: JsonObject | null): string | nu
     return null;
   if (step.method !== 'POST' && live === null) return null;
   if (step.method === 'POST' && completedOnCreate.has(target.resource.plural)) return null;
-  if (live !== null && live.apiVersion !== result.apiVersion) return null;
+  if (live !== null && !isOfOneVersion(live, result)) return null;
   const sent = step.method === 'PUT' && isJsonObject(step.body) ? managedFieldsOf(step.body) : undefined;
   const context = contextOf(step, target);
   const next = withSentFields(result, sent);
   return compareFields(updateManagedFields(step.method === 'POST' ? null : live, next, context), result);
+}
+
+// Managers of another version need its conversion.
+function isOfOneVersion(live: JsonObject, result: JsonObject): boolean {
+  const entries = managedFieldsOf(live) ?? [];
+  return live.apiVersion === result.apiVersion && entries.every((entry) => entry.apiVersion === live.apiVersion);
 }
 
 function judgeApply(step: Step, target: Target, live: JsonObject | null): string | null {

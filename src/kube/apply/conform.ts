@@ -1,11 +1,7 @@
-import type { Json, JsonObject } from '../../core/json.ts';
-import { isJsonArray, isJsonObject } from '../patch/json-object.ts';
 import type { ObjectSchema, Schema } from '../schema/schema.ts';
 import { type FieldSet, inOrder, isEmpty, leaf, memberWith } from './field-set.ts';
-import { elementOf } from './list-elements.ts';
 import { canonicalElement, type PathElement } from './path-element.ts';
 import { fieldSchema, shapeOf } from './shape.ts';
-import { claimed } from './value-paths.ts';
 
 const canonical = new WeakSet<object>();
 
@@ -64,43 +60,31 @@ function isNode(value: unknown): value is FieldSet {
 const conforming = new WeakMap<FieldSet, Schema>();
 
 /**
- * A field set as it reads with the schema of now, which may have changed since it was written (a custom resource whose
- * list became atomic, or the other way round). Who owns the whole of a value that was atomic then, owns what `live` has
- * in it. Built-in types have only ever become atomic.
+ * A field set as it reads with the schema of now: who owned parts of a value that has become atomic since (a custom
+ * resource's list) owns all of it. The other way round, ownership of the parts can't be inferred and stays with the whole.
  */
-export function conformToSchema(set: FieldSet, schema: ObjectSchema, live: JsonObject): FieldSet {
+export function conformToSchema(set: FieldSet, schema: ObjectSchema): FieldSet {
   if (conforming.get(set) === schema) return set;
-  const walk: Walk = { dependsOnLive: false, expands: schema.name === undefined };
-  const result = conformChildren(set, schema, live, walk);
-  if (!walk.dependsOnLive) conforming.set(result, schema);
+  const result = conformChildren(set, schema);
+  conforming.set(result, schema);
   return result;
 }
 
-interface Walk {
-  /** Leaves that are granular now get what `live` has below them. */
-  readonly expands: boolean;
-  dependsOnLive: boolean;
-}
-
-function conformNode(node: FieldSet, schema: Schema, live: Json | undefined, walk: Walk): FieldSet {
-  if (schema.type === 'scalar' || schema.type === 'any') return node;
+function conformNode(node: FieldSet, schema: Schema): FieldSet {
+  if (isEmpty(node) || schema.type === 'scalar' || schema.type === 'any') return node;
   const atomic = schema.type === 'list' ? schema.listType === 'atomic' : schema.atomic;
-  if (atomic) return leaf;
-  if (!isEmpty(node)) return conformChildren(node, schema, live, walk);
-  if (!walk.expands) return leaf;
-  walk.dependsOnLive = true;
-  return live === undefined ? leaf : memberWith(claimed(schema, live));
+  return atomic ? leaf : conformChildren(node, schema);
 }
 
-function conformChildren(node: FieldSet, schema: Schema, live: Json | undefined, walk: Walk): FieldSet {
+function conformChildren(node: FieldSet, schema: Schema): FieldSet {
   let result: { [element: PathElement]: FieldSet } | null = null;
   for (const element in node) {
     if (element === '.') continue;
     const below = childSchema(schema, element);
     if (below === undefined) continue;
     const child = node[element] as FieldSet;
-    const conformed = conformNode(child, below, childValue(schema, live, element), walk);
-    if (conformed === child || (isEmpty(conformed) && isEmpty(child))) continue;
+    const conformed = conformNode(child, below);
+    if (conformed === child) continue;
     result ??= { ...node };
     result[element] = conformed;
   }
@@ -111,15 +95,4 @@ function childSchema(schema: Schema, element: PathElement): Schema | undefined {
   if (schema.type === 'list') return schema.items;
   if (schema.type === 'scalar' || !element.startsWith('f:')) return undefined;
   return fieldSchema(shapeOf(schema), element.slice(2));
-}
-
-function childValue(schema: Schema, live: Json | undefined, element: PathElement): Json | undefined {
-  if (live === undefined || live === null) return undefined;
-  if (schema.type === 'list') {
-    if (schema.listType === 'atomic' || !isJsonArray(live)) return undefined;
-    return live.find((item) => elementOf(schema, item) === element);
-  }
-  if (!isJsonObject(live)) return undefined;
-  const name = element.slice(2);
-  return Object.hasOwn(live, name) ? live[name] : undefined;
 }

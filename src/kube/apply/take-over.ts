@@ -29,7 +29,7 @@ export function conformOwners(owners: Owners, live: JsonObject, context: FieldMa
   for (const [identity, owner] of owners) {
     const view = versioned(live, owner.apiVersion, context);
     if (view === null) continue;
-    result.set(identity, owning(owner, conformToSchema(owner.fields, view.schema, view.object)));
+    result.set(identity, owning(owner, conformToSchema(owner.fields, view.schema)));
   }
   return result;
 }

@@ -49,8 +49,8 @@ export function appliedPaths(schema: ObjectSchema, object: JsonObject): FieldSet
   return node === undefined || isEmpty(node) ? emptySet : node;
 }
 
-/** The node of one value: a leaf, the paths below it, or undefined when it claims nothing by itself. */
-export function claimed(schema: Schema, value: Json): FieldSet | undefined {
+// The node of one value: a leaf, the paths below it, or undefined when it claims nothing by itself.
+function claimed(schema: Schema, value: Json): FieldSet | undefined {
   switch (schema.type) {
     case 'scalar':
       return leaf;
