@@ -248,7 +248,8 @@ export const attachRequest = message({
 });
 export const portForwardRequest = message({ podSandboxId: string(1), port: scalars(2, 'int32') });
 export const urlResponse = message({ url: string(1) });
-export const containerEvent = message({ containerId: string(1), containerEventType: int32(2), createdAt: int64(3) });
+/** containerd.services.events.v1; not CRI, but beside it on the same socket. */
+export const subscribeRequest = message({ filters: scalars(1, 'string') });
 
 export const updateRuntimeConfigRequest = message({
   runtimeConfig: sub(1, message({ networkConfig: sub(1, message({ podCidr: string(1) })) })),
@@ -334,5 +335,4 @@ export type LinuxContainerResources = Encodable<typeof linuxContainerResources>;
 export type RuntimeImage = Decoded<typeof image>;
 export type AuthConfig = Encodable<typeof authConfig>;
 export type ContainerStats = Decoded<typeof containerStats>;
-export type ContainerEvent = Decoded<typeof containerEvent>;
 export type FilesystemUsage = Decoded<typeof filesystemUsage>;

@@ -50,6 +50,9 @@ const defaultTimeoutMs = 120_000;
 /** CRI answers (lists above all) are at most this long, in bytes: kubelet's own bound. */
 const messageBytesMax = 16 * 1024 * 1024;
 
+/** Those of containerd's events (api/events) that change what a pod's containers are doing. */
+const taskEvents = { filters: ['topic~="^/tasks/(start|exit|oom|paused|resumed)"'] };
+
 type Call<Q extends Message, R extends Message> = (request: Encodable<Q>, time?: CallTime) => Promise<Decoded<R>>;
 
 /** The container runtime's RuntimeService and ImageService (CRI v1). Every method throws CriError, TransientError when the runtime can't be reached. */
@@ -95,6 +98,32 @@ export function connectCri(socketPath: string) {
         const onAbort = () => call.cancel();
         signal?.addEventListener('abort', onAbort, { once: true });
       });
+  }
+
+  async function* serverStream<Q extends Fields>(
+    path: string,
+    request: Message<Q>,
+    value: Encodable<Message<Q>>,
+    signal: AbortSignal,
+    onOpen: () => void,
+  ): AsyncGenerator<void> {
+    const stream: ClientReadableStream<true> = client.makeServerStreamRequest(
+      path,
+      (body: Encodable<Message<Q>>) => Buffer.from(encode<Q>(request, body)),
+      () => true as const,
+      value,
+    );
+    const onAbort = () => stream.cancel();
+    signal.addEventListener('abort', onAbort, { once: true });
+    stream.once('metadata', onOpen);
+    try {
+      for await (const _event of stream) yield;
+    } catch (error) {
+      if (!signal.aborted) throw wrap(path.slice(path.lastIndexOf('/') + 1), socketPath, error as ServiceError);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      stream.cancel();
+    }
   }
 
   return {
@@ -148,23 +177,23 @@ export function connectCri(socketPath: string) {
     removeImage: unary('ImageService', 'RemoveImage', cri.imageRequest, cri.empty),
     imageFsInfo: unary('ImageService', 'ImageFsInfo', cri.empty, cri.imageFsInfoResponse),
 
-    /** The runtime's container events until `signal` aborts; throws CriError UNIMPLEMENTED where there are none (containerd 1.6). */
-    async *containerEvents(signal: AbortSignal): AsyncGenerator<cri.ContainerEvent> {
-      const stream: ClientReadableStream<cri.ContainerEvent> = client.makeServerStreamRequest(
-        '/runtime.v1.RuntimeService/GetContainerEvents',
-        () => Buffer.alloc(0),
-        (body: Buffer) => decode(cri.containerEvent, body),
-        {},
-      );
-      const onAbort = () => stream.cancel();
-      signal.addEventListener('abort', onAbort, { once: true });
+    /**
+     * Yields whenever a container may have changed, until `signal` aborts; `onOpen` is called when the stream stands.
+     * Containerd's own events, which all its versions have (CRI's came with 1.7), else CRI's; throws CriError
+     * UNIMPLEMENTED where there are neither.
+     */
+    async *changes(signal: AbortSignal, onOpen: () => void): AsyncGenerator<void> {
       try {
-        for await (const event of stream) yield event as cri.ContainerEvent;
-      } catch (error) {
-        if (!signal.aborted) throw wrap('GetContainerEvents', socketPath, error as ServiceError);
-      } finally {
-        signal.removeEventListener('abort', onAbort);
-        stream.cancel();
+        yield* serverStream(
+          '/containerd.services.events.v1.Events/Subscribe',
+          cri.subscribeRequest,
+          taskEvents,
+          signal,
+          onOpen,
+        );
+      } catch (thrown) {
+        if (!isUnimplemented(thrown)) throw thrown;
+        yield* serverStream('/runtime.v1.RuntimeService/GetContainerEvents', cri.empty, {}, signal, onOpen);
       }
     },
 

@@ -1,0 +1,38 @@
+import type { Client } from '../../client/client.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { Log } from '../../core/log.ts';
+import type { PodCgroups } from '../../engines/cgroups/pod-cgroups.ts';
+import type { Cri } from '../../engines/containerd/cri.ts';
+import type { BackoffTable } from '../backoff-table.ts';
+import type { EnvironmentResolver } from '../environment-resolver.ts';
+import type { HookRunner } from '../hook-runner.ts';
+import type { ImagePuller } from '../images/puller.ts';
+import type { PodEvents } from '../pod-events.ts';
+import type { ProbeRunner } from '../probe-runner.ts';
+import type { VolumeSet } from '../volume-set.ts';
+import type { NodeSettings } from './config.ts';
+import type { PodObserver } from './observe.ts';
+import type { PodFiles } from './pod-files.ts';
+
+/** All that the life of a pod on this node needs. Shared by all pod workers. */
+export interface PodHost {
+  readonly cri: Cri;
+  /** E.g. `containerd`: the scheme of container ids in statuses. */
+  readonly runtimeName: string;
+  readonly observer: PodObserver;
+  readonly client: Client;
+  readonly events: PodEvents;
+  readonly cgroups: PodCgroups;
+  readonly volumes: VolumeSet;
+  readonly environment: EnvironmentResolver;
+  readonly probes: ProbeRunner;
+  readonly hooks: HookRunner;
+  readonly images: ImagePuller;
+  readonly files: PodFiles;
+  /** Of crashing containers, by `containerKey`. */
+  readonly crashes: BackoffTable;
+  readonly settings: NodeSettings;
+  readonly hostIPs: readonly string[];
+  readonly clock: Clock;
+  readonly log: Log;
+}
