@@ -227,7 +227,7 @@ export type VolumePlan =
 /** What to do about a volume (syncVolume); `claim` is the one that its claimRef names, by uid. Pure. */
 export function planVolume(volume: PersistentVolume, claim: PersistentVolumeClaim | undefined): VolumePlan {
   const reference = volume.spec?.claimRef;
-  if (!reference || !reference.uid) return { action: 'phase', phase: 'Available' };
+  if (!reference?.uid) return { action: 'phase', phase: 'Available' };
   if (!claim) return planReclaim(volume);
   const bound = claim.spec?.volumeName ?? '';
   if (bound === '') return { action: 'sync-claim' };

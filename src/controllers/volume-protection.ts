@@ -3,7 +3,6 @@ import { keyOf, type Resource } from '../kube/resource.ts';
 import { persistentvolumeclaims, persistentvolumes, pods } from '../kube/resources.gen.ts';
 import { isReason } from '../kube/status-error.ts';
 import { type Controller, type ControllerContext, done, watchOf } from '../runtime/controller.ts';
-import { nameOf } from './support/ownership.ts';
 import { claimKeysOf } from './support/pod-claims.ts';
 
 const claimFinalizer = 'kubernetes.io/pvc-protection';
