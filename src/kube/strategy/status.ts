@@ -96,7 +96,7 @@ export function statusSubresource<T extends KubeObject>(
 
 /** managedFields paths that the main endpoint and the `status` endpoint can't own. */
 export function specAndStatusResetFields(
-  status: readonly (readonly string[])[] = [['spec']],
+  status: readonly (readonly string[])[] = [['f:spec']],
 ): Readonly<Record<string, readonly (readonly string[])[]>> {
-  return { '': [['status']], status };
+  return { '': [['f:status']], status };
 }

@@ -1,0 +1,74 @@
+import {
+  setApiServiceDefaults,
+  setCustomResourceDefinitionDefaults,
+  setMutatingPolicyDefaults,
+  setMutatingWebhooksDefaults,
+  setPolicyBindingDefaults,
+  setValidatingPolicyDefaults,
+  setValidatingWebhooksDefaults,
+} from '../defaults/extensions.ts';
+import type { Kind } from '../kind.ts';
+import {
+  apiservices,
+  customresourcedefinitions,
+  mutatingadmissionpolicies,
+  mutatingadmissionpolicybindings,
+  mutatingwebhookconfigurations,
+  validatingadmissionpolicies,
+  validatingadmissionpolicybindings,
+  validatingwebhookconfigurations,
+} from '../resources.gen.ts';
+import { prepareDefinitionForCreate, prepareDefinitionForUpdate } from '../strategy/custom-resource-definition.ts';
+import { specAndStatus, specAndStatusResetFields, statusOnly, statusSubresource } from '../strategy/status.ts';
+import { kindOf } from './kind-of.ts';
+import { countedSpec } from './plain.ts';
+
+const resetFields = specAndStatusResetFields();
+const conditional = { allowUnconditionalUpdate: false };
+
+/** What extends or guards the API itself. */
+export const extensionKinds: readonly Kind[] = [
+  kindOf(apiservices, {
+    ...statusOnly(apiservices),
+    ...conditional,
+    setDefaults: setApiServiceDefaults,
+    subresources: { status: statusSubresource() },
+    resetFields,
+  }),
+  kindOf(mutatingadmissionpolicies, { ...countedSpec('spec'), ...conditional, setDefaults: setMutatingPolicyDefaults }),
+  kindOf(mutatingadmissionpolicybindings, {
+    ...countedSpec('spec'),
+    ...conditional,
+    setDefaults: setPolicyBindingDefaults,
+  }),
+  kindOf(mutatingwebhookconfigurations, {
+    ...countedSpec('webhooks'),
+    ...conditional,
+    setDefaults: setMutatingWebhooksDefaults,
+  }),
+  kindOf(validatingadmissionpolicies, {
+    ...specAndStatus(validatingadmissionpolicies),
+    ...conditional,
+    setDefaults: setValidatingPolicyDefaults,
+    subresources: { status: statusSubresource() },
+    resetFields,
+  }),
+  kindOf(validatingadmissionpolicybindings, {
+    ...countedSpec('spec'),
+    ...conditional,
+    setDefaults: setPolicyBindingDefaults,
+  }),
+  kindOf(validatingwebhookconfigurations, {
+    ...countedSpec('webhooks'),
+    ...conditional,
+    setDefaults: setValidatingWebhooksDefaults,
+  }),
+  kindOf(customresourcedefinitions, {
+    ...conditional,
+    setDefaults: setCustomResourceDefinitionDefaults,
+    prepareForCreate: prepareDefinitionForCreate,
+    prepareForUpdate: prepareDefinitionForUpdate,
+    subresources: { status: statusSubresource() },
+    resetFields: { '': [['f:status']], status: [['f:metadata'], ['f:spec']] },
+  }),
+];

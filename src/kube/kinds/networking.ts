@@ -1,0 +1,48 @@
+import { setEndpointSliceDefaults, setIngressClassDefaults, setNetworkPolicyDefaults } from '../defaults/policies.ts';
+import type { Kind } from '../kind.ts';
+import { nameIsAnything } from '../names.ts';
+import {
+  endpointslices,
+  ingressclasses,
+  ingresses,
+  ipaddresses,
+  networkpolicies,
+  poddisruptionbudgets,
+  servicecidrs,
+} from '../resources.gen.ts';
+import {
+  bumpGeneration,
+  specAndStatus,
+  specAndStatusResetFields,
+  statusOnly,
+  statusSubresource,
+} from '../strategy/status.ts';
+import { kindOf } from './kind-of.ts';
+import { countedSpec } from './plain.ts';
+
+const resetFields = specAndStatusResetFields();
+
+export const networkingKinds: readonly Kind[] = [
+  kindOf(ingressclasses, { ...countedSpec('spec'), setDefaults: setIngressClassDefaults }),
+  kindOf(ingresses, {
+    ...specAndStatus(ingresses),
+    subresources: { status: statusSubresource() },
+    resetFields,
+  }),
+  kindOf(ipaddresses, { validateName: nameIsAnything }),
+  kindOf(networkpolicies, { ...countedSpec('spec'), setDefaults: setNetworkPolicyDefaults }),
+  kindOf(servicecidrs, { ...statusOnly(servicecidrs), subresources: { status: statusSubresource() }, resetFields }),
+  kindOf(endpointslices, {
+    setDefaults: setEndpointSliceDefaults,
+    prepareForCreate(slice) {
+      slice.metadata.generation = 1;
+    },
+    prepareForUpdate: (slice, old) => bumpGeneration(slice, old, 'endpoints', 'ports', 'addressType'),
+  }),
+  kindOf(poddisruptionbudgets, {
+    ...specAndStatus(poddisruptionbudgets),
+    allowUnconditionalUpdate: false,
+    subresources: { status: statusSubresource() },
+    resetFields,
+  }),
+];

@@ -1,0 +1,30 @@
+import { setCsiDriverDefaults, setStorageClassDefaults } from '../defaults/policies.ts';
+import type { Kind } from '../kind.ts';
+import {
+  csidrivers,
+  csinodes,
+  csistoragecapacities,
+  storageclasses,
+  volumeattachments,
+  volumeattributesclasses,
+} from '../resources.gen.ts';
+import { bumpGeneration, statusOnly, statusSubresource } from '../strategy/status.ts';
+import { kindOf } from './kind-of.ts';
+
+export const storageKinds: readonly Kind[] = [
+  kindOf(csidrivers, {
+    allowUnconditionalUpdate: false,
+    setDefaults: setCsiDriverDefaults,
+    prepareForUpdate: (driver, old) => bumpGeneration(driver, old, 'spec'),
+  }),
+  kindOf(csinodes, { allowUnconditionalUpdate: false }),
+  kindOf(csistoragecapacities),
+  kindOf(storageclasses, { setDefaults: setStorageClassDefaults }),
+  kindOf(volumeattachments, {
+    ...statusOnly(volumeattachments),
+    allowUnconditionalUpdate: false,
+    subresources: { status: statusSubresource() },
+    resetFields: { '': [['f:status']], status: [['f:metadata'], ['f:spec']] },
+  }),
+  kindOf(volumeattributesclasses),
+];

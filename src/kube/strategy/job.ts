@@ -1,0 +1,32 @@
+import type { Draft } from '../draft.ts';
+import { jobs } from '../resources.gen.ts';
+import type { Job } from '../types.gen.ts';
+import { clearStatus } from './status.ts';
+
+const nameLabels = ['job-name', 'batch.kubernetes.io/job-name'];
+const uidLabels = ['controller-uid', 'batch.kubernetes.io/controller-uid'];
+const selectorLabel = 'batch.kubernetes.io/controller-uid';
+
+/**
+ * Gives the job a selector that only its own pods match, unless the client manages that itself. The registry has set
+ * name and uid before.
+ */
+export function prepareJobForCreate(job: Draft<Job>): void {
+  if (job.spec !== undefined && job.spec.manualSelector !== true) generateSelector(job);
+  clearStatus(jobs, job);
+  job.metadata.generation = 1;
+}
+
+// What the client set stays: validation refuses it when it contradicts.
+function generateSelector(job: Draft<Job>): void {
+  const { spec, metadata } = job;
+  if (spec?.template === undefined || spec.template === null) return;
+  const uid = metadata.uid ?? '';
+  spec.template.metadata ??= {};
+  spec.template.metadata.labels ??= {};
+  for (const label of nameLabels) spec.template.metadata.labels[label] ??= metadata.name ?? '';
+  for (const label of uidLabels) spec.template.metadata.labels[label] ??= uid;
+  spec.selector ??= {};
+  spec.selector.matchLabels ??= {};
+  spec.selector.matchLabels[selectorLabel] ??= uid;
+}

@@ -1,0 +1,162 @@
+import { type Draft, draft } from '../draft.ts';
+import type { SubresourceStrategy } from '../kind.ts';
+import type { Pod, PodCondition, PodSpec, ResourceRequirements } from '../types.gen.ts';
+import { isSemanticallyEqual } from './equal.ts';
+import { bumpGeneration, restore, restoreMetadata } from './status.ts';
+
+/** How a pod fares when a node runs short: it follows from what its containers ask for. */
+export function qosClassOf(spec: PodSpec | Draft<PodSpec>): 'Guaranteed' | 'Burstable' | 'BestEffort' {
+  const ownResources = spec.resources;
+  const resources: readonly (ResourceRequirements | undefined)[] =
+    ownResources !== undefined && hasAny(ownResources)
+      ? [ownResources]
+      : [...(spec.containers ?? []), ...(spec.initContainers ?? [])].map((container) => container.resources);
+  if (!resources.some(hasAny)) return 'BestEffort';
+  return resources.every(isGuaranteed) ? 'Guaranteed' : 'Burstable';
+}
+
+const computeResources = ['cpu', 'memory'];
+
+function hasAny(resources: ResourceRequirements | undefined): boolean {
+  return computeResources.some(
+    (name) => isPositive(resources?.requests?.[name]) || isPositive(resources?.limits?.[name]),
+  );
+}
+
+function isGuaranteed(resources: ResourceRequirements | undefined): boolean {
+  return computeResources.every((name) => {
+    const limit = resources?.limits?.[name];
+    return isPositive(limit) && (resources?.requests?.[name] ?? limit) === limit;
+  });
+}
+
+// Quantities are in canonical form here, so equal ones have equal texts and nothing is `0`.
+function isPositive(quantity: string | undefined): boolean {
+  return quantity !== undefined && quantity !== '0' && !quantity.startsWith('-');
+}
+
+export function preparePodForCreate(pod: Draft<Pod>): void {
+  pod.metadata.generation = 1;
+  pod.status = { phase: 'Pending' };
+  if (pod.spec === undefined) return;
+  pod.status.qosClass = qosClassOf(pod.spec);
+  mergeMatchLabelKeys(pod);
+  if ((pod.spec.schedulingGates ?? []).length > 0) pod.status.conditions = [gatedCondition()];
+}
+
+function gatedCondition(): Draft<PodCondition> {
+  const condition: Draft<PodCondition> = {
+    type: 'PodScheduled',
+    status: 'False',
+    reason: 'SchedulingGated',
+    message: 'Scheduling is blocked due to non-empty scheduling gates',
+  };
+  Object.assign(condition, { lastProbeTime: null, lastTransitionTime: null });
+  return condition;
+}
+
+/** KEP-3633: keys of the pod's own labels become requirements of its affinity terms. */
+function mergeMatchLabelKeys(pod: Draft<Pod>): void {
+  const labels = pod.metadata.labels ?? {};
+  const affinity = pod.spec?.affinity;
+  for (const side of [affinity?.podAffinity, affinity?.podAntiAffinity]) {
+    const terms = [
+      ...(side?.requiredDuringSchedulingIgnoredDuringExecution ?? []),
+      ...(side?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map((weighted) => weighted.podAffinityTerm),
+    ];
+    for (const term of terms) {
+      if (term?.labelSelector === undefined) continue;
+      addRequirements(term.labelSelector, term.matchLabelKeys, 'In', labels);
+      addRequirements(term.labelSelector, term.mismatchLabelKeys, 'NotIn', labels);
+    }
+  }
+  for (const constraint of pod.spec?.topologySpreadConstraints ?? []) {
+    if (constraint.labelSelector === undefined) continue;
+    addRequirements(constraint.labelSelector, constraint.matchLabelKeys, 'In', labels);
+  }
+}
+
+type Selector = NonNullable<NonNullable<Draft<PodSpec>['topologySpreadConstraints']>[number]['labelSelector']>;
+
+function addRequirements(
+  selector: Selector,
+  keys: readonly string[] | undefined,
+  operator: 'In' | 'NotIn',
+  labels: Readonly<Record<string, string>>,
+): void {
+  for (const key of keys ?? []) {
+    const value = labels[key];
+    if (value === undefined) continue;
+    selector.matchExpressions ??= [];
+    selector.matchExpressions.push({ key, operator, values: [value] });
+  }
+}
+
+export function preparePodForUpdate(pod: Draft<Pod>, old: Pod): void {
+  restore(pod, old, 'status');
+  bumpGeneration(pod, old, 'spec');
+}
+
+/** The kubelet's endpoint: the spec and who owns the pod are not its business. */
+export const podStatus: Omit<SubresourceStrategy<Pod>, 'validateUpdate'> = {
+  prepareForUpdate(pod, old) {
+    restore(pod, old, 'spec');
+    restoreMetadata(pod, old, 'ownerReferences', 'deletionTimestamp');
+    const qosClass = old.status?.qosClass;
+    if (pod.status !== undefined && qosClass !== undefined) pod.status.qosClass = qosClass;
+  },
+};
+
+/** Only spec.ephemeralContainers may change here. */
+export const podEphemeralContainers: Omit<SubresourceStrategy<Pod>, 'validateUpdate'> = {
+  prepareForUpdate(pod, old) {
+    const added = pod.spec?.ephemeralContainers;
+    restoreAll(pod, old);
+    if (pod.spec === undefined) return;
+    if (added === undefined) delete pod.spec.ephemeralContainers;
+    else pod.spec.ephemeralContainers = added;
+    bumpGeneration(pod, old, 'spec');
+  },
+};
+
+/** Only the resources and resize policies of containers may change here (KEP-1287). */
+export const podResize: Omit<SubresourceStrategy<Pod>, 'validateUpdate'> = {
+  prepareForUpdate(pod, old) {
+    restore(pod, old, 'status');
+    const { labels, annotations } = old.metadata;
+    if (!isSemanticallyEqual(pod.metadata.labels, labels)) restoreMetadata(pod, old, 'labels');
+    if (!isSemanticallyEqual(pod.metadata.annotations, annotations)) restoreMetadata(pod, old, 'annotations');
+    bumpGeneration(pod, old, 'spec');
+  },
+};
+
+function restoreAll(pod: Draft<Pod>, old: Pod): void {
+  const { managedFields, resourceVersion } = pod.metadata;
+  pod.metadata = draft(old.metadata);
+  if (managedFields !== undefined) pod.metadata.managedFields = managedFields;
+  if (resourceVersion !== undefined) pod.metadata.resourceVersion = resourceVersion;
+  restore(pod, old, 'spec');
+  restore(pod, old, 'status');
+}
+
+/** Seconds until a deleted pod is gone: none for one that no node runs or that has ended. */
+export function podGracePeriod(pod: Pod, requested: number | undefined): number {
+  if (!pod.spec?.nodeName) return 0;
+  if (pod.status?.phase === 'Failed' || pod.status?.phase === 'Succeeded') return 0;
+  const seconds = requested ?? pod.spec.terminationGracePeriodSeconds ?? 0;
+  return seconds < 0 ? 1 : seconds;
+}
+
+export function podSelectableFields(pod: Pod): Readonly<Record<string, string>> {
+  const { spec, status } = pod;
+  return {
+    'spec.nodeName': spec?.nodeName ?? '',
+    'spec.restartPolicy': spec?.restartPolicy ?? '',
+    'spec.schedulerName': spec?.schedulerName ?? '',
+    'spec.serviceAccountName': spec?.serviceAccountName ?? '',
+    'spec.hostNetwork': String(spec?.hostNetwork ?? false),
+    'status.phase': status?.phase ?? '',
+    'status.podIP': status?.podIP ?? status?.podIPs?.[0]?.ip ?? '',
+    'status.nominatedNodeName': status?.nominatedNodeName ?? '',
+  };
+}
