@@ -1,8 +1,7 @@
-import { keyOf } from '../kube/resource.ts';
 import { nodes, pods } from '../kube/resources.gen.ts';
 import { isReason } from '../kube/status-error.ts';
 import type { Node, Pod } from '../kube/types.gen.ts';
-import { type Controller, type ControllerContext, done, type Outcome, watchOf } from '../runtime/controller.ts';
+import { type Controller, type ControllerContext, type Outcome, watchOf } from '../runtime/controller.ts';
 import { findCondition } from './support/conditions.ts';
 import { disruptPod } from './support/pod-disruption.ts';
 import { isPodFinished } from './support/pods.ts';
