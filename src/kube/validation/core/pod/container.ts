@@ -117,7 +117,8 @@ export function* validateEphemeralContainers(pod: PodSurroundings, field: string
 function* onlyEphemeralFields(container: EphemeralContainer, field: string): Errors {
   const detail = 'cannot be set for an Ephemeral Container';
   for (const name of otherFields) {
-    if (!ephemeralFields.has(name) && isSet(Reflect.get(container, name))) yield forbidden(`${field}.${name}`, detail);
+    if (!ephemeralFields.has(name) && isSet(Reflect.get(container, name), name))
+      yield forbidden(`${field}.${name}`, detail);
   }
   for (const [index, { subPath = '', subPathExpr = '' }] of (container.volumeMounts ?? []).entries()) {
     if (subPath !== '') yield forbidden(`${field}.volumeMounts[${index}].subPath`, detail);
@@ -125,10 +126,10 @@ function* onlyEphemeralFields(container: EphemeralContainer, field: string): Err
   }
 }
 
-// An empty struct, as resources are without a client's doing, is as good as none; an empty list was set by somebody.
-function isSet(value: unknown): boolean {
+// Resources are a struct, which counts as set only when it has something; the others are pointers and lists.
+function isSet(value: unknown, name: string): boolean {
   if (value === undefined || value === null) return false;
-  return typeof value !== 'object' || Array.isArray(value) || Object.keys(value).length > 0;
+  return name !== 'resources' || Object.keys(value).length > 0;
 }
 
 /** What all containers have in common. */

@@ -1,0 +1,50 @@
+import { type FieldError, invalid, required } from '../../field-error.ts';
+import { isEmptySelector } from '../../label-selector.ts';
+import type { ReplicaSet, ReplicaSetSpec } from '../../types.gen.ts';
+import { type Errors, immutable, nonNegative } from '../common.ts';
+import { type PodRules, templateRules } from '../core/pod/rules.ts';
+import { validateLabelSelector } from '../label-selector.ts';
+import { validateMetaUpdateOfKind, validateObjectMeta } from '../meta.ts';
+import { validateReplicaCounts } from '../replica-counts.ts';
+import { isUnusableSelector, selectorForm, validateReplicaTemplate } from './replica-template.ts';
+
+export function validateReplicaSet({ spec }: ReplicaSet): readonly FieldError[] {
+  return [...specErrors(spec, templateRules())];
+}
+
+function* specErrors(spec: ReplicaSetSpec | undefined, rules: PodRules): Errors {
+  const { selector, template = {} } = spec ?? {};
+  yield* nonNegative(spec?.replicas, 'spec.replicas');
+  yield* nonNegative(spec?.minReadySeconds, 'spec.minReadySeconds');
+  if (selector === undefined) yield required('spec.selector');
+  else {
+    yield* validateLabelSelector(selector, 'spec.selector');
+    if (isEmptySelector(selector)) {
+      // Upstream's own words.
+      yield invalid('spec.selector', selectorForm(selector), 'empty selector is invalid for deployment');
+    }
+  }
+  if (isUnusableSelector(selector)) yield invalid('spec.selector', selectorForm(selector), 'invalid label selector');
+  else yield* validateReplicaTemplate(template, selector, 'spec.template', rules);
+}
+
+export function validateReplicaSetUpdate(replicaSet: ReplicaSet, old: ReplicaSet): readonly FieldError[] {
+  const { metadata, spec } = replicaSet;
+  const rules = templateRules(old.spec?.template);
+  return [
+    ...validateObjectMeta(metadata, { namespaced: true }),
+    ...specErrors(spec, rules),
+    ...validateMetaUpdateOfKind(metadata, old.metadata),
+    ...specErrors(spec, rules),
+    ...immutable(selectorForm(spec?.selector), selectorForm(old.spec?.selector), 'spec.selector'),
+  ];
+}
+
+export function validateReplicaSetStatusUpdate(replicaSet: ReplicaSet, old: ReplicaSet): readonly FieldError[] {
+  const { metadata, status } = replicaSet;
+  return [
+    ...validateMetaUpdateOfKind(metadata, old.metadata),
+    ...validateReplicaCounts(status ?? {}),
+    ...nonNegative(status?.terminatingReplicas, 'status.terminatingReplicas'),
+  ];
+}
