@@ -2,11 +2,15 @@ import type { Informer } from '../../client/informer.ts';
 import { describeError } from '../../core/errors.ts';
 import type { Pod } from '../../kube/types.gen.ts';
 import type { DirectoryContainer, PodDirectory } from '../streaming-server.ts';
+import { removeFromRuntime } from './garbage.ts';
 import type { PodHost } from './host.ts';
 import { podUid } from './identity.ts';
+import { killPod } from './kill.ts';
 import type { PodSummary } from './observe.ts';
-import type { ContainerInstance } from './runtime-pod.ts';
+import { qosClass } from './resources.ts';
+import type { ContainerInstance, RuntimePod } from './runtime-pod.ts';
 import type { PodFailure } from './status.ts';
+import { inspect } from './sync.ts';
 import { PodWorker } from './worker.ts';
 
 /** Milliseconds between looks at all containers: often without the runtime's events, seldom beside them. */
@@ -20,6 +24,8 @@ export interface PodWorkers extends PodDirectory, AsyncDisposable {
   workers(): readonly PodWorker[];
   fail(uid: string, failure: PodFailure): void;
   wake(uid: string): void;
+  /** Ends everything that runs, as for a shutdown of the node, and removes it from the runtime. The API objects stay. */
+  end(signal: AbortSignal): Promise<void>;
   /** False until the runtime was listed once, and after a failing list. */
   readonly isListing: boolean;
 }
@@ -144,6 +150,16 @@ export function createPodWorkers(host: PodHost, informer: Informer<Pod>): PodWor
     workers: () => [...workers.values()],
     fail: (uid, failure) => workers.get(uid)?.fail(failure),
     wake: (uid) => workers.get(uid)?.wake(),
+    async end(stop) {
+      abort.abort();
+      relistNow();
+      await loops;
+      await Promise.all([...workers.values()].map((worker) => worker.stop()));
+      const runtimes = await Promise.all([...workers.values()].map(({ pod }) => inspect(host, pod)));
+      await Promise.all(
+        runtimes.map((runtime, index) => shutDown(host, [...workers.values()][index]?.pod, runtime, stop)),
+      );
+    },
     get isListing() {
       return isListing;
     },
@@ -171,6 +187,13 @@ export function createPodWorkers(host: PodHost, informer: Informer<Pod>): PodWor
       await Promise.all([...workers.values()].map((worker) => worker.stop()));
     },
   };
+}
+
+async function shutDown(host: PodHost, pod: Pod | undefined, runtime: RuntimePod, signal: AbortSignal): Promise<void> {
+  if (pod === undefined) return;
+  await killPod(host, pod, runtime, signal);
+  await removeFromRuntime(host, await inspect(host, pod));
+  await host.cgroups.remove({ uid: podUid(pod), qos: qosClass(pod) });
 }
 
 function directoryEntry(instance: ContainerInstance | undefined): DirectoryContainer | undefined {

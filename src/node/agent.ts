@@ -1,0 +1,371 @@
+import { access, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Client } from '../client/client.ts';
+import type { Clock } from '../core/clock.ts';
+import { describeError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { applyNetwork, prepareKernel } from '../engines/cni/network.ts';
+import type { Cri } from '../engines/containerd/cri.ts';
+import type { RuntimeImage } from '../engines/containerd/cri-messages.ts';
+import { pods } from '../kube/resources.gen.ts';
+import { formatTime } from '../kube/time.ts';
+import type { Node, Taint } from '../kube/types.gen.ts';
+import type { EventRecorder, Informers } from '../runtime/controller.ts';
+import { BackoffTable } from './backoff-table.ts';
+import { type ContainerRuntime, openRuntime } from './container-runtime.ts';
+import type { EnvironmentResolver } from './environment-resolver.ts';
+import type { HookRunner } from './hook-runner.ts';
+import { watchArchiveFolder } from './images/archive-folder.ts';
+import { startImageCollector } from './images/image-gc.ts';
+import { createImagePuller } from './images/puller.ts';
+import { createPodEvents } from './pod-events.ts';
+import { type ClusterDns, parseResolvConf } from './pods/dns.ts';
+import type { PodHost } from './pods/host.ts';
+import { startLogRotation } from './pods/log-rotation.ts';
+import { createPodObserver } from './pods/observe.ts';
+import { createPodFiles } from './pods/pod-files.ts';
+import { qosClass } from './pods/resources.ts';
+import { createPodWorkers, type PodWorkers } from './pods/workers.ts';
+import type { ProbeRunner } from './probe-runner.ts';
+import { diskUse, type MachineFacts, observeMachine, observeUse } from './registration/machine.ts';
+import { type NodeFacts, pressureOf } from './registration/node-status.ts';
+import { type Registration, startRegistration } from './registration/registration.ts';
+import { createStats, type Stats } from './stats/stats.ts';
+import type { PodDirectory } from './streaming-server.ts';
+import type { VolumeSet } from './volume-set.ts';
+
+/** What the parts of the agent that are made outside of it may use. */
+export interface NodePartsContext {
+  readonly cri: Cri;
+  readonly client: Client;
+  readonly informers: Informers;
+  readonly events: EventRecorder;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly nodeName: string;
+  /** Holds a folder for each pod uid; volumes live in `<podsFolder>/<uid>/volumes`. */
+  readonly podsFolder: string;
+  /** The node's capacity and allocatable amounts, for resourceFieldRef defaults. */
+  allocatable(): Readonly<Record<string, string>>;
+}
+
+export interface NodeParts {
+  readonly volumes: VolumeSet;
+  readonly environment: EnvironmentResolver;
+  readonly probes: ProbeRunner;
+  readonly hooks: HookRunner;
+}
+
+export interface NodeAgentOptions {
+  readonly nodeName: string;
+  /** The first one is the node's address; one more of the other family may follow. */
+  readonly nodeIPs: readonly string[];
+  readonly hostname: string;
+  /** Acts as system:node:<name>. */
+  readonly client: Client;
+  readonly informers: Informers;
+  /** With source component `kubelet` and this node as host. */
+  readonly events: EventRecorder;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** E.g. `v1.36.2`. */
+  readonly version: string;
+  /** `<data-dir>/agent`. */
+  readonly folder: string;
+  /** Sockets and volatile state, e.g. `/run/wherry/<cluster>`. */
+  readonly runFolder: string;
+  /** Containers' logs; /var/log/pods is where log shippers look. */
+  readonly logFolder: string;
+  readonly containerRuntimeEndpoint?: string;
+  readonly registriesFile?: string;
+  readonly clusterDns: ClusterDns;
+  /** The bridge network that the agent configures; null when another room does. */
+  readonly network: { readonly bridge: string; readonly mtu: number; readonly podCidrs?: readonly string[] } | null;
+  /** Where CNI configuration is written and looked for. */
+  readonly cniConfigFolder: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly taints?: readonly Taint[];
+  /** 110 when absent. */
+  readonly podsMax?: number;
+  /** Of the pods' cgroups, `/kubepods` when absent; clusters beside each other have different ones. */
+  readonly cgroupRoot?: string;
+  /** Port of the kubelet API, told in the Node's status. */
+  readonly kubeletPort?: number;
+  parts(context: NodePartsContext): NodeParts;
+}
+
+/** The node agent: this machine as a node of the cluster. */
+export interface NodeAgent {
+  /** Resolves when the runtime answers and pods are being looked after; readiness shows on the Node object. */
+  start(): Promise<void>;
+  /** Ends the agent. Containers run on; containerd too, unless `runtime` says to end it. */
+  stop(options?: { readonly runtime?: 'keep' | 'stop' }): Promise<void>;
+  /** Ends all pods of this node as for a shutdown, e.g. before `down`; then they are gone from the runtime, not from the API. */
+  endPods(signal: AbortSignal): Promise<void>;
+  /** The following throw while the agent has not started. */
+  readonly directory: PodDirectory;
+  readonly cri: Cri;
+  readonly stats: Stats;
+  importImages(path: string): Promise<readonly string[]>;
+  images(): Promise<readonly RuntimeImage[]>;
+  /** This node's Node object as last written. */
+  readonly node: Node | undefined;
+}
+
+const defaultPodsMax = 110;
+/** Image pulls at the same time. */
+const parallelPulls = 3;
+
+interface Running {
+  readonly runtime: ContainerRuntime;
+  readonly workers: PodWorkers;
+  readonly registration: Registration;
+  readonly stats: Stats;
+  readonly parts: NodeParts;
+  readonly disposables: readonly AsyncDisposable[];
+}
+
+export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
+  const { client, clock, events, log, nodeName } = options;
+  const podsMax = options.podsMax ?? defaultPodsMax;
+  let running: Running | undefined;
+  let node: Node | undefined;
+  const startedAt = clock.now();
+
+  function need(): Running {
+    if (running === undefined) throw new Error('the node agent has not started');
+    return running;
+  }
+
+  async function configureNetwork(podCidrs: readonly string[]): Promise<void> {
+    if (options.network === null || podCidrs.length === 0) return;
+    const { bridge, mtu } = options.network;
+    await prepareKernel({ ipv6: podCidrs.some((cidr) => cidr.includes(':')) });
+    const addressFolder = join(options.folder, 'cni');
+    const isNew = await applyNetwork(options.cniConfigFolder, { name: 'wherry', bridge, podCidrs, mtu, addressFolder });
+    if (isNew) log.info('pod network configured', { bridge, podCidrs, mtu });
+  }
+
+  function onNode(current: Node): void {
+    node = current;
+    const { podCIDR, podCIDRs = podCIDR === undefined ? [] : [podCIDR] } = current.spec ?? {};
+    if (options.network?.podCidrs !== undefined || podCIDRs.length === 0) return;
+    configureNetwork(podCIDRs).catch((thrown: unknown) => {
+      const message = `pod network: ${describeError(thrown)}`;
+      log.error('the pod network can not be configured', { error: describeError(thrown) });
+      events.event(current, 'Warning', 'NetworkNotReady', message);
+    });
+  }
+
+  async function nodeFacts(
+    runtime: ContainerRuntime,
+    machine: MachineFacts,
+    workers: () => PodWorkers | undefined,
+  ): Promise<NodeFacts> {
+    const use = await observeUse(options.folder);
+    const { problems, images } = await observeRuntime(runtime.cri);
+    if (workers()?.isListing === false && problems.length === 0)
+      problems.push('PLEG is not healthy: pleg has yet to be successful');
+    return {
+      name: nodeName,
+      hostname: options.hostname,
+      addresses: options.nodeIPs,
+      machine,
+      use,
+      pressure: pressureOf(machine, use),
+      runtime: runtime.version,
+      kubeletVersion: options.version,
+      podsMax,
+      kubeletPort: options.kubeletPort,
+      images,
+      problems,
+      now: clock.now(),
+    };
+  }
+
+  async function start(): Promise<void> {
+    const machine = await observeMachine();
+    if (options.network?.podCidrs !== undefined) await configureNetwork(options.network.podCidrs);
+    const runtime = await openRuntime({
+      folder: options.folder,
+      runFolder: options.runFolder,
+      cniConfigFolder: options.cniConfigFolder,
+      ...(options.containerRuntimeEndpoint === undefined ? {} : { endpoint: options.containerRuntimeEndpoint }),
+      ...(options.registriesFile === undefined ? {} : { registriesFile: options.registriesFile }),
+      cgroupRoot: options.cgroupRoot ?? '/kubepods',
+      clock,
+      log,
+    });
+    const { cri } = runtime;
+    let workers: PodWorkers | undefined;
+    const registration = startRegistration({
+      client,
+      events,
+      clock,
+      log,
+      labels: options.labels ?? {},
+      taints: options.taints ?? [],
+      facts: () => nodeFacts(runtime, machine, () => workers),
+      onNode,
+    });
+    const podsFolder = join(options.folder, 'pods');
+    const parts = options.parts({
+      cri,
+      client,
+      informers: options.informers,
+      events,
+      clock,
+      log,
+      nodeName,
+      podsFolder,
+      allocatable: () => node?.status?.allocatable ?? {},
+    });
+    const podEvents = createPodEvents(events);
+    const host: PodHost = {
+      cri,
+      runtimeName: runtime.version.name,
+      observer: createPodObserver(cri),
+      client,
+      events: podEvents,
+      cgroups: runtime.cgroups,
+      ...parts,
+      images: createImagePuller({ cri, client, events: podEvents, clock, parallel: parallelPulls }),
+      files: createPodFiles({ podsFolder, logFolder: options.logFolder, clusterDomain: options.clusterDns.domain }),
+      crashes: new BackoffTable(),
+      settings: {
+        clusterDns: options.clusterDns,
+        hostResolver: parseResolvConf(await hostResolvConf()),
+        logFolder: options.logFolder,
+        seccompFolder: join(options.folder, 'seccomp'),
+        memoryBytes: machine.memoryBytes,
+      },
+      hostIPs: options.nodeIPs,
+      clock,
+      log,
+    };
+    const archives = watchArchiveFolder({
+      folder: join(options.folder, 'images'),
+      clock,
+      log,
+      import: (path, signal) => runtime.importImages(path, signal),
+      failed(path, message) {
+        log.error('an image archive can not be imported', { path, error: message });
+        if (node !== undefined) events.event(node, 'Warning', 'ImageImportFailed', message);
+      },
+    });
+    const informer = options.informers.of(pods, { fieldSelector: `spec.nodeName=${nodeName}` });
+    // What runs here and is not in the informer is ended; so it must be complete first.
+    await informer.synced;
+    // Images that lie ready must be found by pods that never pull.
+    await archives.first;
+    workers = createPodWorkers(host, informer);
+    const current = workers;
+    const rotation = startLogRotation({
+      cri,
+      clock,
+      log,
+      running: () =>
+        current
+          .workers()
+          .flatMap(({ runtime: { containers } }) =>
+            containers.filter(({ state, logPath }) => state === 'running' && logPath !== ''),
+          ),
+    });
+    const collector = startImageCollector({
+      cri,
+      clock,
+      log,
+      keep: runtime.sandboxImage === undefined ? [] : [runtime.sandboxImage],
+      disk: () => diskUse(options.folder),
+      failed(message) {
+        if (node !== undefined) events.event(node, 'Warning', 'ImageGCFailed', message);
+      },
+    });
+    const stats = createStats({
+      nodeName,
+      cri,
+      cgroups: runtime.cgroups,
+      clock,
+      startedAt,
+      memoryBytes: machine.memoryBytes,
+      disk: () => diskUse(options.folder),
+      pods: () =>
+        current.pods().map((pod) => ({
+          uid: pod.metadata.uid ?? '',
+          qos: qosClass(pod),
+          name: pod.metadata.name ?? '',
+          namespace: pod.metadata.namespace ?? '',
+          startTime: pod.status?.startTime ?? formatTime(startedAt),
+        })),
+    });
+    running = { runtime, workers, registration, stats, parts, disposables: [archives, rotation, collector] };
+    registration.poke();
+  }
+
+  return {
+    start,
+    async stop(how = {}) {
+      if (running === undefined) return;
+      const { runtime, workers, registration, parts, disposables } = running;
+      running = undefined;
+      await registration[Symbol.asyncDispose]();
+      for (const part of disposables) await part[Symbol.asyncDispose]();
+      await workers[Symbol.asyncDispose]();
+      await parts.probes[Symbol.asyncDispose]();
+      await parts.volumes[Symbol.asyncDispose]();
+      await (how.runtime === 'stop' ? runtime.stop() : runtime.release());
+    },
+    async endPods(signal) {
+      const { runtime, workers } = need();
+      await workers.end(signal);
+      log.info('all pods of this node ended', { runtime: runtime.version.name });
+    },
+    get directory() {
+      return need().workers;
+    },
+    get cri() {
+      return need().runtime.cri;
+    },
+    get stats() {
+      return need().stats;
+    },
+    importImages: (path) => need().runtime.importImages(path),
+    async images() {
+      return (await need().runtime.cri.listImages({})).images;
+    },
+    get node() {
+      return node;
+    },
+  };
+}
+
+/** Whether the runtime says that pods can run, in kubelet's words, and what images it has. */
+async function observeRuntime(
+  cri: Cri,
+): Promise<{ readonly problems: string[]; readonly images: readonly RuntimeImage[] }> {
+  try {
+    const [{ status }, { images }] = await Promise.all([
+      cri.status({}, { timeoutMs: 5000 }),
+      cri.listImages({}, { timeoutMs: 5000 }),
+    ]);
+    const problems = (status?.conditions ?? [])
+      .filter((condition) => !condition.status)
+      .map(({ type, reason, message }) => {
+        const subject = type === 'NetworkReady' ? 'container runtime network not ready' : 'container runtime not ready';
+        return `${subject}: ${type}=false reason:${reason} message:${message}`;
+      });
+    return { problems, images };
+  } catch (thrown) {
+    return { problems: [`container runtime is down: ${describeError(thrown)}`], images: [] };
+  }
+}
+
+/** The node's name servers; systemd-resolved keeps the real ones beside its own stub, which pods can't reach. */
+async function hostResolvConf(): Promise<string> {
+  const real = '/run/systemd/resolve/resolv.conf';
+  const path = await access(real).then(
+    () => real,
+    () => '/etc/resolv.conf',
+  );
+  return await readFile(path, 'utf8').catch(() => '');
+}
