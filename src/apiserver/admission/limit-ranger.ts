@@ -1,10 +1,10 @@
 import type { Draft } from '../../kube/draft.ts';
+import { type Amounts, podLimits, podRequests } from '../../kube/pod-resources.ts';
 import { compareQuantities, parseQuantity, quantityMilliValue } from '../../kube/quantity.ts';
 import { limitranges, persistentvolumeclaims, pods } from '../../kube/resources.gen.ts';
 import type { Container, LimitRange, LimitRangeItem, Pod } from '../../kube/types.gen.ts';
 import type { ClusterReader } from '../reader.ts';
 import type { AdmissionPlugin, AdmissionRequest } from '../request.ts';
-import { type Amounts, podLimits, podRequests } from './pod-resources.ts';
 import { aggregate, isAbout, newState, refuse } from './target.ts';
 
 const annotation = 'kubernetes.io/limit-ranger';

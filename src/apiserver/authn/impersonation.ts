@@ -1,5 +1,6 @@
 import { goQuote } from '../../kube/go-json.ts';
 import { isDns1123Subdomain, isDomainPrefixedPath, nameIsDnsLabel, nameIsDnsSubdomain } from '../../kube/names.ts';
+import { isReason, type StatusError } from '../../kube/status-error.ts';
 import { systemMasters, type UserInfo } from '../../kube/user.ts';
 import type { SyncAuthorizer } from '../authz/authorizers.ts';
 import { refusal } from '../authz/refusal.ts';
@@ -42,17 +43,19 @@ export function impersonated(
 ): UserInfo {
   const wanted = wantedUser(headers);
   if (wanted === null) return attributes.user;
-  let first: Error | undefined;
-  for (const mode of modes) {
+  const refusals: StatusError[] = [];
+  const old: Mode = () => new IdentityCheck(attributes.user, 'impersonate', authorizer).run(wanted);
+  for (const mode of [old, ...modes]) {
     try {
       const user = mode(wanted, attributes, authorizer);
       if (user !== null) return user;
     } catch (error) {
-      if (!(error instanceof Error)) throw error;
-      first ??= error;
+      if (!isReason(error, 'Forbidden')) throw error;
+      refusals.push(error);
     }
   }
-  throw first ?? refusal({ ...attributes, verb: 'impersonate' }, '');
+  // The refusal of a constrained mode tells which permission is the narrowest that would do.
+  throw refusals[1] ?? refusals[0] ?? refusal({ ...attributes, verb: 'impersonate' }, '');
 }
 
 function wantedUser(headers: DistinctHeaders): Wanted | null {
@@ -95,6 +98,8 @@ function describe({ name, uid, groups, extra }: Wanted): string {
 /** One way of impersonating: null when it isn't meant for this user, an error when it is and is refused. */
 type Mode = (wanted: Wanted, attributes: AuthorizationAttributes, authorizer: SyncAuthorizer) => UserInfo | null;
 
+// Whoever holds the old permission gets what it always gave. Upstream tries the mode that worked last for the requester
+// first, which gives the same to those who use the old permission, but depends on what they did before.
 const modes: readonly Mode[] = [
   constrained('associated-node', (wanted, requester) => {
     const node = nodeName(wanted.name);
@@ -108,7 +113,6 @@ const modes: readonly Mode[] = [
     'user-info',
     (wanted) => nodeName(wanted.name) === undefined && serviceAccountName(wanted.name) === undefined,
   ),
-  (wanted, attributes, authorizer) => new IdentityCheck(attributes.user, 'impersonate', authorizer).run(wanted),
 ];
 
 function constrained(mode: string, applies: (wanted: Wanted, requester: UserInfo) => boolean): Mode {

@@ -15,7 +15,10 @@ const collectionVerbs = new Set(['list', 'watch', 'deletecollection']);
  * What is asked of the authorizers for a request. A list, watch or deletion of a collection whose field selector
  * demands one metadata.name is about that one object, so a rule with resourceNames can allow it.
  */
-export function attributesOf(user: UserInfo, info: RequestInfo, selectors: Selectors = {}): AuthorizationAttributes {
+export function attributesOf(user: UserInfo, target: RequestInfo, selectors: Selectors = {}): AuthorizationAttributes {
+  // What follows a subresource (`proxy/metrics`) is the business of whoever serves it.
+  const slash = target.subresource.indexOf('/');
+  const info = slash < 0 ? target : { ...target, subresource: target.subresource.slice(0, slash) };
   const { fieldSelector, labelSelector } = selectors;
   if (!info.isResource || !collectionVerbs.has(info.verb) || (!fieldSelector && !labelSelector))
     return { ...info, user };

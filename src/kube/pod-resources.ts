@@ -1,5 +1,5 @@
-import { addQuantities, compareQuantities, formatQuantity, parseQuantity } from '../../kube/quantity.ts';
-import type { Container, Pod } from '../../kube/types.gen.ts';
+import { addQuantities, compareQuantities, formatQuantity, parseQuantity } from './quantity.ts';
+import type { Container, Pod } from './types.gen.ts';
 
 /** Quantities by resource name. */
 export type Amounts = Readonly<Record<string, string>>;
