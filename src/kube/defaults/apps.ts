@@ -55,5 +55,9 @@ export function setStatefulSetDefaults({ spec }: Draft<StatefulSet>): void {
   spec.replicas ??= 1;
   spec.revisionHistoryLimit ??= 10;
   if (spec.template?.spec !== undefined) setPodSpecDefaults(spec.template.spec);
-  for (const claim of spec.volumeClaimTemplates ?? []) setPersistentVolumeClaimDefaults(claim);
+  for (const claim of spec.volumeClaimTemplates ?? []) {
+    claim.apiVersion = 'v1';
+    claim.kind = 'PersistentVolumeClaim';
+    setPersistentVolumeClaimDefaults(claim);
+  }
 }

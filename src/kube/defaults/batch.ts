@@ -11,10 +11,6 @@ export function setJobDefaults(job: Draft<Job>): void {
   if (spec.completions === undefined && spec.parallelism === undefined) spec.completions = 1;
   spec.parallelism ??= 1;
   spec.backoffLimit ??= spec.backoffLimitPerIndex === undefined ? 6 : unlimited;
-  const labels = spec.template?.metadata?.labels ?? {};
-  if (Object.keys(labels).length > 0 && Object.keys(job.metadata.labels ?? {}).length === 0) {
-    job.metadata.labels = { ...labels };
-  }
   spec.completionMode ??= 'NonIndexed';
   spec.suspend ??= false;
   spec.manualSelector ??= false;

@@ -2,11 +2,14 @@ import { eventFromEventsV1, eventToEventsV1 } from '../conversion/event.ts';
 import type { Kind } from '../kind.ts';
 import { events, eventsV1Events } from '../resources.gen.ts';
 import type { Event, EventsV1Event } from '../types.gen.ts';
+import { validateEvent, validateEventUpdate } from '../validation/core/event.ts';
 import { kindOf } from './kind-of.ts';
 
 /** A PUT may make an Event, and who deletes one that is gone already has got what was wanted. */
 export const eventKind: Kind<Event> = kindOf(events, {
   allowCreateOnUpdate: true,
+  validateCreate: (event) => validateEvent(event),
+  validateUpdate: (event, old) => validateEventUpdate(event, old),
   selectableFields(event) {
     const { involvedObject: object } = event;
     return {
@@ -25,10 +28,17 @@ export const eventKind: Kind<Event> = kindOf(events, {
   },
 });
 
+// Both versions are checked in the form in which they are stored.
+function stored(event: EventsV1Event): Event {
+  return eventFromEventsV1(event) as Event;
+}
+
 export const eventsV1EventKind: Kind<EventsV1Event> = kindOf(
   eventsV1Events,
   {
     allowCreateOnUpdate: true,
+    validateCreate: (event) => validateEvent(stored(event), 'events.k8s.io/v1'),
+    validateUpdate: (event, old) => validateEventUpdate(stored(event), stored(old), 'events.k8s.io/v1'),
     selectableFields(event) {
       const { regarding: object } = event;
       return {

@@ -18,6 +18,7 @@ import {
   validatingadmissionpolicybindings,
   validatingwebhookconfigurations,
 } from '../resources.gen.ts';
+import { prepareApiServiceForCreate } from '../strategy/api-service.ts';
 import { prepareDefinitionForCreate, prepareDefinitionForUpdate } from '../strategy/custom-resource-definition.ts';
 import { specAndStatus, specAndStatusResetFields, statusOnly, statusSubresource } from '../strategy/status.ts';
 import { kindOf } from './kind-of.ts';
@@ -31,6 +32,7 @@ export const extensionKinds: readonly Kind[] = [
   kindOf(apiservices, {
     ...statusOnly(apiservices),
     ...conditional,
+    prepareForCreate: prepareApiServiceForCreate,
     setDefaults: setApiServiceDefaults,
     subresources: { status: statusSubresource() },
     resetFields,

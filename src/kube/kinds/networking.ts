@@ -10,6 +10,7 @@ import {
   poddisruptionbudgets,
   servicecidrs,
 } from '../resources.gen.ts';
+import { endpointSliceWarnings, ingressWarnings } from '../strategy/small-warnings.ts';
 import {
   bumpGeneration,
   specAndStatus,
@@ -26,6 +27,7 @@ export const networkingKinds: readonly Kind[] = [
   kindOf(ingressclasses, { ...countedSpec('spec'), setDefaults: setIngressClassDefaults }),
   kindOf(ingresses, {
     ...specAndStatus(ingresses),
+    warnings: ingressWarnings,
     subresources: { status: statusSubresource() },
     resetFields,
   }),
@@ -34,6 +36,7 @@ export const networkingKinds: readonly Kind[] = [
   kindOf(servicecidrs, { ...statusOnly(servicecidrs), subresources: { status: statusSubresource() }, resetFields }),
   kindOf(endpointslices, {
     setDefaults: setEndpointSliceDefaults,
+    warnings: endpointSliceWarnings,
     prepareForCreate(slice) {
       slice.metadata.generation = 1;
     },

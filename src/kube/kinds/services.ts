@@ -6,6 +6,7 @@ import { prepareServiceForCreate, prepareServiceForUpdate } from '../strategy/se
 import { serviceWarnings } from '../strategy/service-warnings.ts';
 import { specAndStatusResetFields, statusSubresource } from '../strategy/status.ts';
 import type { Service } from '../types.gen.ts';
+import { validateService, validateServiceStatusUpdate, validateServiceUpdate } from '../validation/core/service.ts';
 import { kindOf } from './kind-of.ts';
 
 export const serviceKind: Kind<Service> = kindOf(services, {
@@ -13,9 +14,11 @@ export const serviceKind: Kind<Service> = kindOf(services, {
   setDefaults: setServiceDefaults,
   prepareForCreate: prepareServiceForCreate,
   prepareForUpdate: prepareServiceForUpdate,
+  validateCreate: validateService,
+  validateUpdate: validateServiceUpdate,
   warnings: serviceWarnings,
   validateName: nameIsDns1035Label,
   selectableFields: ({ spec }) => ({ 'spec.clusterIP': spec?.clusterIP ?? '', 'spec.type': spec?.type ?? '' }),
-  subresources: { status: statusSubresource() },
+  subresources: { status: statusSubresource({ validateUpdate: validateServiceStatusUpdate }) },
   resetFields: specAndStatusResetFields(),
 });

@@ -8,6 +8,7 @@ import {
   volumeattachments,
   volumeattributesclasses,
 } from '../resources.gen.ts';
+import { csiDriverWarnings, storageClassWarnings } from '../strategy/small-warnings.ts';
 import { bumpGeneration, statusOnly, statusSubresource } from '../strategy/status.ts';
 import { kindOf } from './kind-of.ts';
 
@@ -15,11 +16,12 @@ export const storageKinds: readonly Kind[] = [
   kindOf(csidrivers, {
     allowUnconditionalUpdate: false,
     setDefaults: setCsiDriverDefaults,
+    warnings: csiDriverWarnings,
     prepareForUpdate: (driver, old) => bumpGeneration(driver, old, 'spec'),
   }),
   kindOf(csinodes, { allowUnconditionalUpdate: false }),
   kindOf(csistoragecapacities),
-  kindOf(storageclasses, { setDefaults: setStorageClassDefaults }),
+  kindOf(storageclasses, { setDefaults: setStorageClassDefaults, warnings: storageClassWarnings }),
   kindOf(volumeattachments, {
     ...statusOnly(volumeattachments),
     allowUnconditionalUpdate: false,

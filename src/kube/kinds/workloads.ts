@@ -25,6 +25,11 @@ import {
   prepareDeploymentForCreate,
   prepareDeploymentForUpdate,
 } from '../strategy/apps.ts';
+import {
+  dropDisabledCronJobFields,
+  dropDisabledStatefulSetFields,
+  dropDisabledTemplateFields,
+} from '../strategy/disabled-fields.ts';
 import { prepareJobForCreate } from '../strategy/job.ts';
 import { specAndStatus, specAndStatusResetFields, statusOnly, statusSubresource } from '../strategy/status.ts';
 import {
@@ -57,21 +62,21 @@ export const workloadKinds: readonly Kind[] = [
     resetFields: specAndStatusResetFields([['f:spec'], ['f:metadata', 'f:labels']]),
   }),
   kindOf(replicasets, {
-    ...specAndStatus(replicasets),
+    ...specAndStatus(replicasets, dropDisabledTemplateFields),
     setDefaults: setReplicaSetDefaults,
     warnings: namedTemplateWarnings,
     subresources: { status: statusSubresource() },
     resetFields,
   }),
   kindOf(statefulsets, {
-    ...specAndStatus(statefulsets),
+    ...specAndStatus(statefulsets, dropDisabledStatefulSetFields),
     setDefaults: setStatefulSetDefaults,
     warnings: statefulSetWarnings,
     subresources: { status: statusSubresource() },
     resetFields,
   }),
   kindOf(jobs, {
-    ...specAndStatus(jobs),
+    ...specAndStatus(jobs, dropDisabledTemplateFields),
     setDefaults: setJobDefaults,
     prepareForCreate: prepareJobForCreate,
     warnings: namedTemplateWarnings,
@@ -80,7 +85,7 @@ export const workloadKinds: readonly Kind[] = [
     resetFields,
   }),
   kindOf(cronjobs, {
-    ...specAndStatus(cronjobs),
+    ...specAndStatus(cronjobs, dropDisabledCronJobFields),
     setDefaults: setCronJobDefaults,
     warnings: cronJobWarnings,
     subresources: { status: statusSubresource() },

@@ -1,10 +1,12 @@
 import type { Draft } from '../draft.ts';
 import { daemonsets, deployments } from '../resources.gen.ts';
 import type { DaemonSet, Deployment } from '../types.gen.ts';
+import { dropDisabledTemplateFields } from './disabled-fields.ts';
 import { isSemanticallyEqual } from './equal.ts';
 import { bumpGeneration, clearStatus, restore } from './status.ts';
 
 export function prepareDeploymentForCreate(deployment: Draft<Deployment>): void {
+  dropDisabledTemplateFields(deployment, null);
   clearStatus(deployments, deployment);
   deployment.metadata.generation = 1;
 }
@@ -12,6 +14,7 @@ export function prepareDeploymentForCreate(deployment: Draft<Deployment>): void 
 /** A change of the annotations counts too: controllers read some of them. */
 export function prepareDeploymentForUpdate(deployment: Draft<Deployment>, old: Deployment): void {
   restore(deployment, old, 'status');
+  dropDisabledTemplateFields(deployment, old);
   bumpGeneration(deployment, old, 'spec');
   if (deployment.metadata.generation !== old.metadata.generation) return;
   if (!isSemanticallyEqual(withoutNothing(deployment.metadata.annotations), withoutNothing(old.metadata.annotations))) {
@@ -27,6 +30,7 @@ function withoutNothing(annotations: Readonly<Record<string, string>> | undefine
 const templateGeneration = 'deprecated.daemonset.template.generation';
 
 export function prepareDaemonSetForCreate(daemonSet: Draft<DaemonSet>): void {
+  dropDisabledTemplateFields(daemonSet, null);
   clearStatus(daemonsets, daemonSet);
   daemonSet.metadata.generation = 1;
   daemonSet.metadata.annotations ??= {};
@@ -36,6 +40,7 @@ export function prepareDaemonSetForCreate(daemonSet: Draft<DaemonSet>): void {
 
 export function prepareDaemonSetForUpdate(daemonSet: Draft<DaemonSet>, old: DaemonSet): void {
   restore(daemonSet, old, 'status');
+  dropDisabledTemplateFields(daemonSet, old);
   bumpGeneration(daemonSet, old, 'spec');
   const former = Number(old.metadata.annotations?.[templateGeneration] ?? 0);
   const isSameTemplate = isSemanticallyEqual(daemonSet.spec?.template, old.spec?.template);

@@ -1,6 +1,7 @@
 import type { Draft } from '../draft.ts';
 import { jobs } from '../resources.gen.ts';
 import type { Job } from '../types.gen.ts';
+import { dropDisabledTemplateFields } from './disabled-fields.ts';
 import { clearStatus } from './status.ts';
 
 const nameLabels = ['job-name', 'batch.kubernetes.io/job-name'];
@@ -12,7 +13,12 @@ const selectorLabel = 'batch.kubernetes.io/controller-uid';
  * name and uid before.
  */
 export function prepareJobForCreate(job: Draft<Job>): void {
+  dropDisabledTemplateFields(job, null);
   if (job.spec !== undefined && job.spec.manualSelector !== true) generateSelector(job);
+  const labels = job.spec?.template?.metadata?.labels ?? {};
+  if (Object.keys(job.metadata.labels ?? {}).length === 0 && Object.keys(labels).length > 0) {
+    job.metadata.labels = { ...labels };
+  }
   clearStatus(jobs, job);
   job.metadata.generation = 1;
 }

@@ -24,6 +24,7 @@ export function podSpecWarnings(
 ): readonly string[] {
   if (spec === undefined) return [];
   const path = `${prefix}spec`;
+  const containers = containersOf(spec, path);
   return [
     ...placementWarnings(spec, path),
     ...annotationWarnings(metadata, prefix),
@@ -33,8 +34,10 @@ export function podSpecWarnings(
     ...(spec.imagePullSecrets ?? []).flatMap(({ name }, index) =>
       name ? [] : [`${path}.imagePullSecrets[${index}].name: invalid empty name ""`],
     ),
+    ...seccompWarnings(spec, metadata, prefix),
     ...fractionalBytes(spec.overhead, ['memory', 'ephemeral-storage'], `${path}.overhead`),
-    ...containersOf(spec, path).flatMap(([container, at]) => containerWarnings(container, at)),
+    ...containers.flatMap(([container, at]) => containerWarnings(container, at, spec, metadata, prefix)),
+    ...portWarnings(containers),
     ...graceWarnings(spec, path),
     ...affinityWarnings(spec, path),
   ];
@@ -82,7 +85,6 @@ function noSelector(at: string): string {
 
 const annotations: readonly (readonly [string, string])[] = [
   ['scheduler.alpha.kubernetes.io/critical-pod', 'non-functional in v1.16+; use the "priorityClassName" field instead'],
-  ['seccomp.security.alpha.kubernetes.io/pod', 'non-functional in v1.27+; use the "seccompProfile" field instead'],
   ['security.alpha.kubernetes.io/sysctls', 'non-functional in v1.11+; use the "sysctls" field instead'],
   ['security.alpha.kubernetes.io/unsafe-sysctls', 'non-functional in v1.11+; use the "sysctls" field instead'],
 ];
@@ -91,6 +93,16 @@ function annotationWarnings(metadata: Pick<ObjectMeta, 'annotations'> | undefine
   return annotations
     .filter(([key]) => metadata?.annotations?.[key] !== undefined)
     .map(([key, message]) => `${prefix}metadata.annotations[${key}]: ${message}`);
+}
+
+function seccompWarnings(
+  spec: PodSpec,
+  metadata: Pick<ObjectMeta, 'annotations'> | undefined,
+  prefix: string,
+): readonly string[] {
+  const key = 'seccomp.security.alpha.kubernetes.io/pod';
+  if (spec.securityContext?.seccompProfile !== undefined || metadata?.annotations?.[key] === undefined) return [];
+  return [`${prefix}metadata.annotations[${key}]: non-functional in v1.27+; use the "seccompProfile" field instead`];
 }
 
 function duplicates<K extends 'ip' | 'name'>(
@@ -107,49 +119,116 @@ function duplicates<K extends 'ip' | 'name'>(
   });
 }
 
-function containerWarnings(container: Container, path: string): readonly string[] {
+function containerWarnings(
+  container: Container,
+  path: string,
+  spec: PodSpec,
+  metadata: Pick<ObjectMeta, 'annotations'> | undefined,
+  prefix: string,
+): readonly string[] {
   const { limits, requests } = container.resources ?? {};
   return [
-    ...environmentWarnings(container.env, path),
-    ...portWarnings(container, path),
+    ...profileWarnings(container, spec, metadata, prefix),
     ...fractionalBytes(limits, ['memory'], `${path}.resources.limits`),
     ...fractionalBytes(requests, ['memory'], `${path}.resources.requests`),
     ...fractionalBytes(limits, ['ephemeral-storage'], `${path}.resources.limits`),
     ...fractionalBytes(requests, ['ephemeral-storage'], `${path}.resources.requests`),
+    ...environmentWarnings(container.env, path),
   ];
+}
+
+const seccompAnnotation = 'container.seccomp.security.alpha.kubernetes.io/';
+const appArmorAnnotation = 'container.apparmor.security.beta.kubernetes.io/';
+
+/** Annotations that fields have replaced, where the field is not set. A pod's own AppArmor annotations still count. */
+function profileWarnings(
+  container: Container,
+  spec: PodSpec,
+  metadata: Pick<ObjectMeta, 'annotations'> | undefined,
+  prefix: string,
+): readonly string[] {
+  const { seccompProfile, appArmorProfile = spec.securityContext?.appArmorProfile } = container.securityContext ?? {};
+  const at = (key: string) => `${prefix}metadata.annotations[${key}]`;
+  const warnings: string[] = [];
+  const seccomp = `${seccompAnnotation}${container.name}`;
+  if (seccompProfile === undefined && metadata?.annotations?.[seccomp] !== undefined) {
+    warnings.push(`${at(seccomp)}: non-functional in v1.27+; use the "seccompProfile" field instead`);
+  }
+  const appArmor = `${appArmorAnnotation}${container.name}`;
+  if (prefix !== '' && appArmorProfile === undefined && metadata?.annotations?.[appArmor] !== undefined) {
+    warnings.push(`${at(appArmor)}: deprecated since v1.30; use the "appArmorProfile" field instead`);
+  }
+  return warnings;
 }
 
 // Redefining a variable through itself ($(PATH):/more) is what people mean.
 function environmentWarnings(env: readonly EnvVar[] | undefined, path: string): readonly string[] {
   const seen = new Set<string>();
-  return (env ?? []).flatMap(({ name, value = '' }, index) => {
-    if (seen.has(name) && !value.includes(`$(${name})`)) {
-      return [
-        `${path}.env[${index}]: hides previous definition of ${JSON.stringify(name)}, which may be dropped when using apply`,
-      ];
+  return (env ?? []).flatMap(({ name, value = '', valueFrom }, index) => {
+    const reference = `$(${name})`;
+    const hides = valueFrom !== undefined || value === reference || !value.includes(reference);
+    if (seen.has(name) && hides) {
+      const quoted = JSON.stringify(name);
+      return [`${path}.env[${index}]: hides previous definition of ${quoted}, which may be dropped when using apply`];
     }
     seen.add(name);
     return [];
   });
 }
 
-function portWarnings(container: Container, path: string): readonly string[] {
-  const first = new Map<string, number>();
-  return (container.ports ?? []).flatMap((port, index) => {
-    const { name = '', hostPort = 0, containerPort, protocol = '', hostIP = '' } = port;
-    const at = `${path}.ports[${index}]`;
-    const warnings: string[] = [];
-    if (hostIP !== '' && hostPort === 0) {
-      warnings.push(
-        `${at}: hostIP set without hostPort: {Name:${name} HostPort:0 ContainerPort:${containerPort} Protocol:${protocol} HostIP:${hostIP}}`,
-      );
+interface PlacedPort {
+  readonly at: string;
+  readonly hostIp: string;
+  readonly hostPort: number;
+}
+
+/** Ports of all containers together: they share one network namespace. */
+function portWarnings(containers: readonly (readonly [Container, string])[]): readonly string[] {
+  const placed = new Map<string, PlacedPort[]>();
+  const warnings: string[] = [];
+  for (const [container, path] of containers) {
+    for (const [index, port] of (container.ports ?? []).entries()) {
+      const { name = '', hostPort = 0, containerPort, protocol = '', hostIP: hostIp = '' } = port;
+      const at = `${path}.ports[${index}]`;
+      if (hostIp !== '' && hostPort === 0) {
+        const printed = `{Name:${name} HostPort:0 ContainerPort:${containerPort} Protocol:${protocol} HostIP:${hostIp}}`;
+        warnings.push(`${at}: hostIP set without hostPort: ${printed}`);
+      }
+      const key = `${containerPort}/${protocol}`;
+      const others = placed.get(key) ?? [];
+      for (const other of others) {
+        const problem = conflictOf({ at, hostIp, hostPort }, other);
+        if (problem !== undefined) warnings.push(`${at}: ${problem} port definition with ${other.at}`);
+      }
+      placed.set(key, [...others, { at, hostIp, hostPort }]);
     }
-    const key = `${containerPort}/${protocol}/${hostIP}/${hostPort}`;
-    const earlier = first.get(key);
-    if (earlier === undefined) first.set(key, index);
-    else warnings.push(`${at}: duplicate port definition with ${path}.ports[${earlier}]`);
-    return warnings;
-  });
+  }
+  return [...warnings, ...portNameWarnings(containers)];
+}
+
+function conflictOf(port: PlacedPort, other: PlacedPort): string | undefined {
+  if (port.hostIp === other.hostIp && port.hostPort === other.hostPort) return 'duplicate';
+  if (port.hostPort === 0 || other.hostPort === 0) return 'overlapping';
+  const isOneUnspecified = (port.hostIp === '') !== (other.hostIp === '');
+  return port.hostPort === other.hostPort && isOneUnspecified ? 'dangerously ambiguous' : undefined;
+}
+
+function portNameWarnings(containers: readonly (readonly [Container, string])[]): readonly string[] {
+  const first = new Map<string, string>();
+  const warnings: string[] = [];
+  for (const [container, path] of containers) {
+    for (const [index, { name }] of (container.ports ?? []).entries()) {
+      if (!name) continue;
+      const at = `${path}.ports[${index}]`;
+      const other = first.get(name);
+      if (other === undefined) first.set(name, at);
+      else {
+        const use = `services and probes that select ports by name will use ${other}`;
+        warnings.push(`${at}: duplicate port name ${JSON.stringify(name)} with ${other}, ${use}`);
+      }
+    }
+  }
+  return warnings;
 }
 
 function graceWarnings(spec: PodSpec, path: string): readonly string[] {

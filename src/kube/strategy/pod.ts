@@ -1,6 +1,7 @@
 import { type Draft, draft } from '../draft.ts';
 import type { SubresourceStrategy } from '../kind.ts';
 import type { Pod, PodCondition, PodSpec, ResourceRequirements } from '../types.gen.ts';
+import { dropDisabledPodFields } from './disabled-fields.ts';
 import { isSemanticallyEqual } from './equal.ts';
 import { bumpGeneration, restore, restoreMetadata } from './status.ts';
 
@@ -39,6 +40,9 @@ export function preparePodForCreate(pod: Draft<Pod>): void {
   pod.metadata.generation = 1;
   pod.status = { phase: 'Pending' };
   if (pod.spec === undefined) return;
+  // What a negative grace means; the field says so, and readers need not know.
+  if ((pod.spec.terminationGracePeriodSeconds ?? 0) < 0) pod.spec.terminationGracePeriodSeconds = 1;
+  dropDisabledPodFields(pod.spec, undefined);
   pod.status.qosClass = qosClassOf(pod.spec);
   mergeMatchLabelKeys(pod);
   if ((pod.spec.schedulingGates ?? []).length > 0) pod.status.conditions = [gatedCondition()];
@@ -94,6 +98,7 @@ function addRequirements(
 
 export function preparePodForUpdate(pod: Draft<Pod>, old: Pod): void {
   restore(pod, old, 'status');
+  dropDisabledPodFields(pod.spec, old.spec);
   bumpGeneration(pod, old, 'spec');
 }
 

@@ -50,15 +50,23 @@ export function bumpGeneration<T extends KubeObject>(object: Draft<T>, old: T, .
   if (object.metadata.generation === 0) Reflect.deleteProperty(object.metadata, 'generation');
 }
 
-/** Preparation for kinds that have a spec with a generation and a status of its own endpoint. */
-export function specAndStatus<T extends KubeObject>(resource: Resource<T>) {
+/**
+ * Preparation for kinds that have a spec with a generation and a status of its own endpoint. `dropDisabled` takes fields
+ * away that belong to features which are off.
+ */
+export function specAndStatus<T extends KubeObject>(
+  resource: Resource<T>,
+  dropDisabled?: (object: Draft<T>, old: T | null) => void,
+) {
   return {
     prepareForCreate(object: Draft<T>): void {
+      dropDisabled?.(object, null);
       clearStatus(resource, object);
       object.metadata.generation = 1;
     },
     prepareForUpdate(object: Draft<T>, old: T): void {
       restore(object, old, 'status');
+      dropDisabled?.(object, old);
       bumpGeneration(object, old, 'spec');
     },
   };

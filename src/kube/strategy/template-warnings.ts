@@ -1,10 +1,19 @@
 import { isDns1123Label } from '../names.ts';
 import type { KubeObject } from '../object.ts';
-import type { CronJob, DaemonSet, Deployment, Job, ReplicaSet, StatefulSet } from '../types.gen.ts';
+import type {
+  CronJob,
+  DaemonSet,
+  Deployment,
+  Job,
+  PodTemplate,
+  ReplicaSet,
+  ReplicationController,
+  StatefulSet,
+} from '../types.gen.ts';
 import { claimSpecWarnings } from './claim-warnings.ts';
 import { podSpecWarnings } from './pod-warnings.ts';
 
-type Workload = Deployment | ReplicaSet | DaemonSet | StatefulSet | Job;
+type Workload = Deployment | ReplicaSet | ReplicationController | DaemonSet | StatefulSet | Job;
 
 /** Warnings for kinds that make pods: on creation, and when their spec changes. */
 export function templateWarnings(object: Workload, old: KubeObject | null): readonly string[] {
@@ -51,4 +60,9 @@ function podNameWarnings(object: KubeObject): readonly string[] {
   if (problems.length === 0) return [];
   const what = 'metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior';
   return [`${what}; a DNS label is recommended: [${problems.join(' ')}]`];
+}
+
+export function podTemplateWarnings({ template, metadata }: PodTemplate, old: KubeObject | null): readonly string[] {
+  if (old !== null && old.metadata.generation === metadata.generation) return [];
+  return podSpecWarnings(template?.spec, template?.metadata, 'template.');
 }

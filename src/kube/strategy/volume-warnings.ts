@@ -54,8 +54,11 @@ function overlapWarnings(volume: Volume): readonly string[] {
 
 function projectedWarnings(projected: ProjectedVolumeSource, named: string): readonly string[] {
   const sources = projected.sources ?? [];
-  if (sources.length === 0) return [`${named} has no sources provided`];
-  return overlaps(sources.flatMap(projectedFiles)).map((text) => `${named}: ${text}`);
+  const empty = sources.filter((source) => Object.keys(source).length === 0);
+  return [
+    ...empty.map(() => `${named} has no sources provided`),
+    ...overlaps(sources.flatMap(projectedFiles)).map((text) => `${named}: ${text}`),
+  ];
 }
 
 function projectedFiles(source: VolumeProjection): readonly VirtualFile[] {
