@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../core/json.ts';
-import { isJsonObject } from '../patch/json-object.ts';
+import { isJsonObject, maxNesting, nestsDeeper } from '../patch/json-object.ts';
 import { ApplyConflict, ApplyError, type FieldConflict, TypeMismatch } from './apply-error.ts';
 import { typeErrors } from './check-type.ts';
 import { type FieldManagement, ignoredPaths, unowned } from './context.ts';
@@ -56,6 +56,7 @@ export function applyConfiguration(live: JsonObject | null, applied: JsonObject,
 }
 
 function checkConfiguration(applied: JsonObject, context: ApplyManagement): void {
+  if (nestsDeeper(applied, maxNesting)) throw badRequest('error decoding patch: exceeded max depth');
   const { apiVersion, kind, metadata } = applied;
   if (apiVersion !== context.apiVersion || kind !== context.kind) {
     throw badRequest(`invalid object type: ${showType(String(apiVersion ?? ''), String(kind ?? ''))}`);

@@ -49,3 +49,14 @@ export function jsonEqual(a: Json, b: Json): boolean {
   for (const _ in right) size--;
   return size === 0;
 }
+
+/** Levels that a patch or an applied configuration may be nested. */
+export const maxNesting = 1000;
+
+/** True when the value is nested deeper than `levels`. */
+export function nestsDeeper(value: Json, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  for (const item of Object.values(value)) if (nestsDeeper(item, levels - 1)) return true;
+  return false;
+}

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../../core/json.ts';
 import { goJsonType } from './go-format.ts';
-import { isJsonArray, isJsonObject, jsonEqual, member, setMember } from './json-object.ts';
-import { PatchError } from './patch-error.ts';
+import { isJsonArray, isJsonObject, jsonEqual, maxNesting, member, nestsDeeper, setMember } from './json-object.ts';
+import { checkNesting, PatchError } from './patch-error.ts';
 
 /** One operation of RFC 6902. Members are checked when it is carried out, as the API server does. */
 export interface JsonPatchOperation {
@@ -19,6 +19,7 @@ export const maxCopiedBytes = 3 * 1024 * 1024;
 
 /** Checks the form of a JSON patch that was parsed from a request. */
 export function decodeJsonPatch(patch: Json): readonly JsonPatchOperation[] {
+  checkNesting(patch);
   if (patch === null) return [];
   if (!isJsonArray(patch)) throw malformed(goJsonType(patch), 'Go value of type []handlers.jsonPatchOp');
   if (patch.length > maxJsonPatchOperations) {
@@ -59,6 +60,7 @@ function malformed(found: string, wanted: string): PatchError {
 export function applyJsonPatch(document: JsonObject, operations: readonly JsonPatchOperation[]): Json {
   const run = new Run(document);
   for (const operation of operations) run.carryOut(operation);
+  if (nestsDeeper(run.root, maxNesting)) throw inapplicable('the patched document exceeds the maximum depth');
   return run.root;
 }
 
@@ -150,6 +152,7 @@ class Run {
 
   #copy(from: string, path: string): void {
     const value = this.#get(from, 'copy');
+    if (nestsDeeper(value, maxNesting)) throw inapplicable('the copied value exceeds the maximum depth');
     this.#copiedBytes += value === null ? 0 : Buffer.byteLength(JSON.stringify(value));
     if (this.#copiedBytes > maxCopiedBytes) {
       throw inapplicable(

@@ -1,10 +1,11 @@
 import type { Json, JsonObject } from '../../core/json.ts';
 import { goJsonType } from './go-format.ts';
 import { isJsonObject, member, setMember, shallowCopy } from './json-object.ts';
-import { PatchError } from './patch-error.ts';
+import { checkNesting, PatchError } from './patch-error.ts';
 
 /** Checks the form of a merge patch or strategic merge patch that was parsed from a request. */
 export function decodeMergePatch(patch: Json): JsonObject {
+  checkNesting(patch);
   if (isJsonObject(patch)) return patch;
   if (patch === null) return {};
   throw new PatchError(

@@ -1,4 +1,6 @@
 import { WherryError } from '../../core/errors.ts';
+import type { Json } from '../../core/json.ts';
+import { maxNesting, nestsDeeper } from './json-object.ts';
 
 /**
  * How the API server answers a patch that can't be applied: `bad-request` 400 with the message, `unprocessable` 422
@@ -21,4 +23,9 @@ export class PatchError extends WherryError {
     super(codes[kind], message);
     this.kind = kind;
   }
+}
+
+/** Refuses a patch whose nesting would exhaust the stack of those that walk it. */
+export function checkNesting(patch: Json): void {
+  if (nestsDeeper(patch, maxNesting)) throw new PatchError('bad-request', 'error decoding patch: exceeded max depth');
 }

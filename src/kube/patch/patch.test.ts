@@ -141,3 +141,24 @@ test('strategic merge patch errors have the words of upstream', () => {
   fails('unprocessable', "patch content doesn't match retainKeys list", () => strategic({}, { $retainKeys: [], a: 1 }));
   fails('internal', 'unknown patch type: bogus in map: map[$patch:bogus]', () => strategic({}, { $patch: 'bogus' }));
 });
+
+test('a patch that is nested without end is refused', () => {
+  const deep = JSON.parse(`${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}`) as Json;
+  fails('bad-request', 'error decoding patch: exceeded max depth', () => decodeMergePatch(deep));
+  fails('bad-request', 'error decoding patch: exceeded max depth', () => decodeJsonPatch([{ op: 'add', value: deep }]));
+});
+
+test('a JSON patch can not nest a document without end', () => {
+  const nest = [
+    { op: 'copy', from: '/a', path: '/b' },
+    { op: 'move', from: '/b', path: '/a/a' },
+  ];
+  const ways: Json[][] = [
+    Array.from({ length: 2000 }, () => nest).flat(),
+    Array.from({ length: 5000 }, (_, i) =>
+      i % 2 === 0 ? { op: 'move', from: '/a', path: '/b/a' } : { op: 'move', from: '/b', path: '/a' },
+    ).flatMap((op) => (op.path === '/b/a' ? [{ op: 'add', path: '/b', value: {} }, op] : [op])),
+  ];
+  for (const way of ways)
+    fails('unprocessable', /exceeds the maximum depth|accumulated size/, () => json({ a: {} }, way));
+});
