@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { Kind } from '../kube/kind.ts';
 import type { KubeObject, ListMeta } from '../kube/object.ts';
 import type { UserInfo } from '../kube/user.ts';
 import { Entry } from './cache/entry.ts';
@@ -42,11 +43,14 @@ export type Body =
 
 export type Answer = ObjectAnswer | ListAnswer | WatchAnswer | RawAnswer | TakenAnswer;
 
+/** What must be known of a kind to show its objects as a table. */
+export type Presentation = Pick<ServedKind, 'resource' | 'apiVersion'> & { readonly kind: Pick<Kind, 'table'> };
+
 /** One object or Status. With `served` it can be shown as a table or as metadata only. */
 export interface ObjectAnswer {
   readonly type: 'object';
   readonly code: number;
-  readonly served: ServedKind | null;
+  readonly served: Presentation | null;
   /** Entries carry their encoded bytes with them. */
   readonly object: Entry | object;
 }
@@ -77,7 +81,7 @@ export interface TakenAnswer {
   readonly type: 'taken';
 }
 
-export function objectAnswer(code: number, served: ServedKind | null, object: Entry | object): ObjectAnswer {
+export function objectAnswer(code: number, served: Presentation | null, object: Entry | object): ObjectAnswer {
   return { type: 'object', code, served, object };
 }
 

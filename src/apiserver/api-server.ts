@@ -17,9 +17,10 @@ import { KindRegistry, ServedKind } from './kind-registry.ts';
 import { RequestMetrics } from './metrics.ts';
 import type { ClusterReader } from './reader.ts';
 import { AdmissionChain } from './registry/admission-chain.ts';
-import { addBuiltinSubresources } from './registry/builtin-subresources.ts';
+import { addBuiltinSubresources, bindingsResource } from './registry/builtin-subresources.ts';
 import { builtinHooks } from './registry/hooks.ts';
-import type { Registry, WriteHooks } from './registry/registry.ts';
+import type { Registry } from './registry/registry.ts';
+import type { ServiceAllocator } from './registry/service-ip.ts';
 import { RouteTable, SubresourceTable } from './routes.ts';
 import { serveVersion } from './version.ts';
 
@@ -79,7 +80,9 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const hub = await WatchHub.start({ backend, clock, log });
   const kinds = new KindRegistry();
   kinds.change(options.kinds.map((kind) => servedOf(hub, kind, builtinSchema(kind))));
-  return new Server(options, clock, hub, kinds);
+  const server = new Server(options, clock, hub, kinds);
+  await server.services.repair();
+  return server;
 }
 
 function servedOf(hub: WatchHub, kind: Kind, schema: Schema): ServedKind {
@@ -102,6 +105,8 @@ class Server implements ApiServer {
   readonly registry: Registry;
   readonly health = new Health();
   readonly metrics = new RequestMetrics();
+  /** Hands out cluster IPs and node ports. */
+  readonly services: ServiceAllocator;
   readonly #options: ApiServerOptions;
   readonly #clock: Clock;
   readonly #security: Security;
@@ -117,7 +122,9 @@ class Server implements ApiServer {
     this.kinds = kinds;
     this.reader = new CachedReader(kinds);
     this.#security = options.security({ reader: this.reader, kinds, transport: (user) => this.transport(user) });
-    const hooks: ReadonlyMap<string, WriteHooks> = builtinHooks(this, options);
+    const { serviceCidrs, nodePorts, eventTtlSeconds } = options;
+    const { hooks, services } = builtinHooks({ hub, clock, serviceCidrs, nodePorts, eventTtlSeconds });
+    this.services = services;
     const admission = new AdmissionChain(this.#security.admission);
     this.registry = { hub, kinds, admission, clock, hooks };
     this.#dispatcher = {
@@ -127,7 +134,8 @@ class Server implements ApiServer {
       subresources: this.subresources,
       virtual: this.#virtual,
     };
-    addBuiltinSubresources(this);
+    addBuiltinSubresources(this.registry, this.subresources);
+    this.serveVirtual(bindingsResource(this.registry));
     this.#serveRoutes();
   }
 

@@ -1,6 +1,6 @@
 import type { ObjectMeta } from '../kube/object.ts';
 import { apiVersionOf } from '../kube/resource.ts';
-import type { ListAnswer, ObjectAnswer } from './answer.ts';
+import type { ListAnswer, ObjectAnswer, Presentation } from './answer.ts';
 import { decodedOf, listObject } from './answer.ts';
 import { Entry } from './cache/entry.ts';
 import { badRequest, conversionNotAcceptable } from './errors.ts';
@@ -79,7 +79,7 @@ function partial(object: object, conversion: Conversion): object {
 }
 
 function table(
-  served: ServedKind,
+  served: Presentation,
   objects: readonly object[],
   metadata: object,
   conversion: Conversion,
@@ -100,7 +100,7 @@ function table(
   };
 }
 
-function wrongShape(served: ServedKind, conversion: Conversion, isList: boolean) {
+function wrongShape(served: Presentation, conversion: Conversion, isList: boolean) {
   const { resource } = served;
   const goPackage = resource.group === '' ? 'core' : resource.group.split('.')[0];
   const goType = `*${goPackage}.${isList ? resource.listKind : resource.kind}`;

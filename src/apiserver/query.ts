@@ -14,8 +14,8 @@ export class Query {
     for (const pair of text.split('&')) {
       if (pair === '' || pair.includes(';')) continue;
       const equals = pair.indexOf('=');
-      const key = unescape(equals < 0 ? pair : pair.slice(0, equals));
-      const value = equals < 0 ? '' : unescape(pair.slice(equals + 1));
+      const key = decodeComponent(equals < 0 ? pair : pair.slice(0, equals));
+      const value = equals < 0 ? '' : decodeComponent(pair.slice(equals + 1));
       if (key === null || value === null) continue;
       const list = values.get(key);
       if (list === undefined) values.set(key, [value]);
@@ -51,7 +51,7 @@ export class Query {
   }
 }
 
-function unescape(text: string): string | null {
+function decodeComponent(text: string): string | null {
   if (!text.includes('%') && !text.includes('+')) return text;
   try {
     return decodeURIComponent(text.replaceAll('+', ' '));

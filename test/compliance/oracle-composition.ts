@@ -38,7 +38,7 @@ export async function startOracleServer(options: OracleServerOptions): Promise<O
     log,
     tls,
     kinds: builtinKinds,
-    serviceCidrs: ['10.43.0.0/16'],
+    serviceCidrs: ['10.96.0.0/16'],
     security: (context) => {
       security = new ClusterSecurity(context, {
         issuer,

@@ -94,11 +94,16 @@ async function write(
 // What only the server sets; whatever the client sent is overwritten.
 function stampSystemFields(registry: Registry, metadata: ObjectDraft['metadata']): void {
   metadata.creationTimestamp = formatTime(registry.clock.now());
-  metadata.uid = randomUUID();
+  metadata.uid = newUid();
   delete metadata.resourceVersion;
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
   delete metadata.selfLink;
+}
+
+/** A uid for a new object. */
+export function newUid(): string {
+  return randomUUID();
 }
 
 function optionsForAdmission(options: WriteOptions): Record<string, unknown> {

@@ -4,7 +4,6 @@ import type { FieldError } from '../../kube/field-error.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { Schema } from '../../kube/schema/schema.ts';
 import { type Answer, type Call, objectAnswer } from '../answer.ts';
-import { Entry } from '../cache/entry.ts';
 import { badRequest, invalid, notFound } from '../errors.ts';
 import type { ServedKind } from '../kind-registry.ts';
 import { list, waitForRevision } from '../list.ts';
@@ -27,9 +26,15 @@ import type { ObjectDraft, Registry } from './registry.ts';
 import { type Update, updateObject } from './update.ts';
 import { checkName } from './validate.ts';
 
+/** The namespace that keys are in: a request for a namespace has it in its URL, but is cluster-scoped. */
+export function namespaceOf(served: ServedKind, call: Call): string {
+  return served.resource.namespaced ? call.info.namespace : '';
+}
+
 /** GET of one object. Answers at once unless a newer resourceVersion is asked for. */
 export function get(registry: Registry, served: ServedKind, call: Call): Answer | Promise<Answer> {
-  const { namespace, name } = call.info;
+  const namespace = namespaceOf(served, call);
+  const { name } = call.info;
   const wanted = call.query.isEmpty ? undefined : call.query.get('resourceVersion');
   if (wanted !== undefined && wanted !== '' && wanted !== '0') return getAtLeast(registry, served, call, wanted);
   const entry = served.get(namespace, name);
@@ -39,7 +44,7 @@ export function get(registry: Registry, served: ServedKind, call: Call): Answer 
 
 async function getAtLeast(registry: Registry, served: ServedKind, call: Call, wanted: string): Promise<Answer> {
   await waitForRevision(registry.hub, parseResourceVersion(wanted, 'other'));
-  const entry = served.get(call.info.namespace, call.info.name);
+  const entry = served.get(namespaceOf(served, call), call.info.name);
   if (entry === undefined) throw notFound(served.resource, call.info.name);
   return objectAnswer(200, served, entry);
 }
@@ -49,7 +54,7 @@ export async function listOrWatch(registry: Registry, served: ServedKind, call: 
   const { info, query } = call;
   const isWatch = info.verb === 'watch';
   const options = query.isEmpty && !isWatch ? noListOptions : parseListOptions(query, isWatch);
-  const selection = selectionOf(served, info.namespace, options, info.name === '' ? undefined : info.name);
+  const selection = selectionOf(served, namespaceOf(served, call), options, info.name === '' ? undefined : info.name);
   if (isWatch) return { type: 'watch', served, source: watch(registry.hub, served, selection, options) };
   return await list(registry.hub, served, selection, options);
 }
@@ -70,7 +75,7 @@ export async function create(registry: Registry, served: ServedKind, call: Call)
   const write = { served, call, subresource: '', options };
   const managed = withManagedFields(registry, write, null, next);
   dropDuplicateOwners(call, managed.metadata);
-  const { namespace } = call.info;
+  const namespace = namespaceOf(served, call);
   const created = await createObject(registry, { served, call, namespace, options }, managed);
   return objectAnswer(201, served, created);
 }
@@ -198,7 +203,8 @@ function checkPatchedIdentity(served: ServedKind, next: ObjectDraft, old: KubeOb
 /** DELETE of one object. */
 export async function remove(registry: Registry, served: ServedKind, call: Call): Promise<Answer> {
   const options = await readDeleteOptions(call);
-  const { namespace, name } = call.info;
+  const namespace = namespaceOf(served, call);
+  const { name } = call.info;
   const deleted = await deleteObject(registry, { served, call, namespace, name, options });
   const isAccepted = !deleted.isGone && options.orphanDependents === false;
   return objectAnswer(isAccepted ? 202 : 200, served, deleted.object);
@@ -210,18 +216,14 @@ const collectionConcurrency = 16;
 /** DELETE of a collection. Answers with the list of what was selected. */
 export async function removeCollection(registry: Registry, served: ServedKind, call: Call): Promise<Answer> {
   const listOptions = parseListOptions(call.query, false);
-  const selection = selectionOf(served, call.info.namespace, listOptions);
+  const selection = selectionOf(served, namespaceOf(served, call), listOptions);
   const options = await readDeleteOptions(call);
   const found = await list(registry.hub, served, selection, listOptions);
-  const shown: (Entry | object)[] = [];
-  const queue = [...found.entries.entries()];
+  const queue = [...found.entries];
   const worker = async () => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const [index, entry] = next;
+    for (let entry = queue.shift(); entry !== undefined; entry = queue.shift()) {
       try {
-        const { namespace, name } = entry;
-        const deleted = await deleteObject(registry, { served, call, namespace, name, options });
-        shown[index] = deleted.object;
+        await deleteObject(registry, { served, call, namespace: entry.namespace, name: entry.name, options });
       } catch (thrown) {
         // Somebody else was faster: it is gone, which is what was asked.
         if (!isNotFound(thrown)) throw thrown;
@@ -229,11 +231,7 @@ export async function removeCollection(registry: Registry, served: ServedKind, c
     }
   };
   await Promise.all(Array.from({ length: Math.min(collectionConcurrency, queue.length) }, worker));
-  const entries = found.entries.map((entry, index) => {
-    const object = shown[index];
-    return object instanceof Entry ? object : entry;
-  });
-  return { type: 'list', served, entries, metadata: found.metadata };
+  return { type: 'list', served, entries: found.entries, metadata: found.metadata };
 }
 
 function isNotFound(thrown: unknown): boolean {
@@ -265,7 +263,7 @@ export function updateOf(
   return {
     served,
     call,
-    namespace: call.info.namespace,
+    namespace: namespaceOf(served, call),
     name: call.info.name,
     subresource,
     options,

@@ -55,7 +55,7 @@ async function create(registry: Registry, update: Update): Promise<Updated> {
   const { served, call, namespace, name, options } = update;
   if (!update.mayCreate) throw notFound(served.resource, name);
   const object = await update.next(null);
-  if ((object.metadata.uid ?? '') !== '') throw uidMismatch(served, name, object.metadata.uid ?? '', '');
+  if ((object.metadata.uid ?? '') !== '') throw uidMismatch(update, object.metadata.uid ?? '', '');
   delete object.metadata.resourceVersion;
   object.metadata.name ??= name;
   return { object: await createObject(registry, { served, call, namespace, options }, object), isCreated: true };
@@ -111,7 +111,7 @@ function checkPreconditions(served: ServedKind, update: Update, object: ObjectDr
   const { resourceVersion = '', uid = '' } = metadata;
   const isUnconditional = resourceVersion === '' || resourceVersion === '0';
   if (uid !== '' && uid !== old.metadata.uid) {
-    throw uidMismatch(served, update.name, uid, old.metadata.uid ?? '');
+    throw uidMismatch(update, uid, old.metadata.uid ?? '');
   }
   if (isUnconditional && !served.kind.strategy.allowUnconditionalUpdate) {
     const message = 'Invalid value: 0: must be specified for an update';
@@ -127,11 +127,25 @@ function checkPreconditions(served: ServedKind, update: Update, object: ObjectDr
   return isUnconditional;
 }
 
-function uidMismatch(served: ServedKind, name: string, uid: string, current: string) {
+const etcdPaths: Readonly<Record<string, string>> = {
+  services: 'services/specs',
+  endpoints: 'services/endpoints',
+  nodes: 'minions',
+  ingresses: 'ingress',
+};
+
+// Clients get to see the key that Kubernetes has in etcd.
+function etcdKey(served: ServedKind, namespace: string, name: string): string {
+  const { plural } = served.resource;
+  const space = namespace === '' ? '' : `${namespace}/`;
+  return `/registry/${etcdPaths[plural] ?? plural}/${space}${name}`;
+}
+
+function uidMismatch({ served, namespace, name }: Update, uid: string, current: string) {
   return conflict(
     served.resource,
     name,
-    `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${current}`,
+    `StorageError: invalid object, Code: 4, Key: ${etcdKey(served, namespace, name)}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${current}`,
   );
 }
 

@@ -1,0 +1,385 @@
+import { randomInt } from 'node:crypto';
+import { type FieldError, invalid as invalidField, notSupported } from '../../kube/field-error.ts';
+import type { KubeObject } from '../../kube/object.ts';
+import { ipaddresses, services } from '../../kube/resources.gen.ts';
+import { formatTime } from '../../kube/time.ts';
+import type { IPAddress, Service, ServiceSpec } from '../../kube/types.gen.ts';
+import type { WatchHub } from '../cache/hub.ts';
+import { invalid } from '../errors.ts';
+import { type AddressRange, type IpFamily, parseAddress } from './address-range.ts';
+import { newUid } from './create.ts';
+import type { Finish, ObjectDraft, WriteHooks } from './registry.ts';
+
+export interface ServiceAllocation {
+  readonly hub: WatchHub;
+  /** The primary family's first. */
+  readonly ranges: readonly AddressRange[];
+  /** Both ends included. */
+  readonly nodePorts: { readonly first: number; readonly last: number };
+  now(): number;
+}
+
+type Spec = { -readonly [K in keyof ServiceSpec]: ServiceSpec[K] };
+
+const familyLabel = 'ipaddress.kubernetes.io/ip-family';
+const managedByLabel = 'ipaddress.kubernetes.io/managed-by';
+const managedBy = 'ipallocator.k8s.io';
+// Ports that are left to those who choose by hand, as upstream's node port allocator leaves them (KEP-3668).
+const staticPorts = 86;
+
+/**
+ * Gives Services their cluster IPs and node ports. A cluster IP is taken by creating the IPAddress object of its name,
+ * which only one can do (KEP-1880); ports are looked up among all Services, and kept while a write is under way.
+ */
+export class ServiceAllocator implements WriteHooks {
+  readonly #options: ServiceAllocation;
+  readonly #portsInFlight = new Set<number>();
+
+  constructor(options: ServiceAllocation) {
+    this.#options = options;
+  }
+
+  async create(object: ObjectDraft, dryRun: boolean): Promise<Finish | undefined> {
+    const taken = new Taken(this, object, dryRun);
+    return await this.#carefully(taken, async () => {
+      const spec = specOf(object);
+      if (spec === undefined) return;
+      this.#initFamilies(object, spec, undefined);
+      await this.#allocateIps(taken, spec, []);
+      this.#allocatePorts(taken, object, spec, new Set());
+    });
+  }
+
+  async update(object: ObjectDraft, old: KubeObject, dryRun: boolean): Promise<Finish | undefined> {
+    const taken = new Taken(this, object, dryRun);
+    const oldSpec = specOf(old);
+    return await this.#carefully(taken, async () => {
+      const spec = specOf(object);
+      if (spec === undefined) return;
+      this.#initFamilies(object, spec, oldSpec);
+      const standing = ipsOf(oldSpec);
+      await this.#allocateIps(taken, spec, standing);
+      this.#allocatePorts(taken, object, spec, new Set(portsOf(oldSpec)));
+      const kept = new Set(ipsOf(spec));
+      taken.releaseOnCommit(standing.filter((ip) => !kept.has(ip)));
+    });
+  }
+
+  async deleted(object: KubeObject): Promise<void> {
+    for (const ip of ipsOf(specOf(object))) await this.release(object, ip);
+  }
+
+  /** Gives an address back, unless it is somebody else's. */
+  async release(owner: KubeObject, ip: string): Promise<void> {
+    const { hub } = this.#options;
+    const entry = hub.resource(ipaddresses).get('', ip);
+    if (entry === undefined) return;
+    const parent = (entry.object as IPAddress).spec?.parentRef;
+    if (parent?.name !== owner.metadata.name || parent?.namespace !== owner.metadata.namespace) return;
+    await hub.remove(ipaddresses, '', ip, entry.revision);
+  }
+
+  releasePorts(ports: Iterable<number>): void {
+    for (const port of ports) this.#portsInFlight.delete(port);
+  }
+
+  /** After a start: takes addresses that Services have without an object, and gives back those that nobody has. */
+  async repair(): Promise<void> {
+    const { hub } = this.#options;
+    const wanted = new Map<string, KubeObject>();
+    for (const { object } of hub.resource(services).all()) {
+      for (const ip of ipsOf(specOf(object))) wanted.set(ip, object);
+    }
+    for (const entry of [...hub.resource(ipaddresses).all()]) {
+      const { metadata, spec } = entry.object as IPAddress;
+      if (metadata.labels?.[managedByLabel] !== managedBy) continue;
+      const owner = wanted.get(entry.name);
+      const isOwners =
+        owner?.metadata.name === spec?.parentRef?.name && owner?.metadata.namespace === spec?.parentRef?.namespace;
+      if (owner !== undefined && isOwners) wanted.delete(entry.name);
+      else await hub.remove(ipaddresses, '', entry.name, entry.revision);
+    }
+    for (const [ip, owner] of wanted) await this.#take(owner, ip);
+  }
+
+  async #carefully(taken: Taken, allocate: () => Promise<void>): Promise<Finish> {
+    try {
+      await allocate();
+      return taken;
+    } catch (thrown) {
+      taken.rollback();
+      throw thrown;
+    }
+  }
+
+  async #allocateIps(taken: Taken, spec: Spec, standing: readonly string[]): Promise<void> {
+    if (spec.type === 'ExternalName' || spec.clusterIP === 'None') return;
+    const given = spec.clusterIPs ?? (spec.clusterIP === undefined || spec.clusterIP === '' ? [] : [spec.clusterIP]);
+    const ips: string[] = [];
+    for (const [index, family] of (spec.ipFamilies ?? []).entries()) {
+      const wanted = given[index];
+      if (wanted !== undefined && standing.includes(wanted)) ips.push(wanted);
+      else if (wanted !== undefined && wanted !== '') ips.push(await this.#takeGiven(taken, spec, wanted));
+      else ips.push(await this.#takeAny(taken, family as IpFamily));
+    }
+    if (ips.length === 0) return;
+    const [first] = ips;
+    if (first !== undefined) spec.clusterIP = first;
+    spec.clusterIPs = ips;
+  }
+
+  async #takeGiven(taken: Taken, spec: Spec, ip: string): Promise<string> {
+    const refuse = (why: string) =>
+      invalid(services, taken.owner.metadata.name ?? '', [
+        invalidField('spec.clusterIPs', spec.clusterIPs ?? [ip], `failed to allocate IP ${ip}: ${why}`),
+      ]);
+    const family = parseAddress(ip)?.family;
+    const range = this.#options.ranges.find((one) => one.family === family);
+    if (range === undefined || !range.has(ip)) {
+      const valid = range?.cidr ?? this.#options.ranges[0]?.cidr ?? '';
+      throw refuse(`the provided IP (${ip}) is not in the valid range. The range of valid IPs is ${valid}`);
+    }
+    if (!(await this.#takeFor(taken, ip))) throw refuse('provided IP is already allocated');
+    return ip;
+  }
+
+  async #takeAny(taken: Taken, family: IpFamily): Promise<string> {
+    const range = this.#options.ranges.find((one) => one.family === family);
+    const cache = this.#options.hub.resource(ipaddresses);
+    for (const ip of range?.candidates() ?? []) {
+      if (ip === range?.firstAddress || cache.get('', ip) !== undefined) continue;
+      if (await this.#takeFor(taken, ip)) return ip;
+    }
+    throw invalid(services, taken.owner.metadata.name ?? '', [
+      invalidField('spec.clusterIPs', [], 'failed to allocate a serviceIP: range is full'),
+    ]);
+  }
+
+  async #takeFor(taken: Taken, ip: string): Promise<boolean> {
+    if (taken.dryRun) return this.#options.hub.resource(ipaddresses).get('', ip) === undefined;
+    if (!(await this.#take(taken.owner, ip))) return false;
+    taken.ips.push(ip);
+    return true;
+  }
+
+  async #take(owner: KubeObject, ip: string): Promise<boolean> {
+    const { hub } = this.#options;
+    const { namespace = '', name = '' } = owner.metadata;
+    const object: IPAddress & KubeObject = {
+      kind: ipaddresses.kind,
+      apiVersion: 'networking.k8s.io/v1',
+      metadata: {
+        name: ip,
+        uid: newUid(),
+        creationTimestamp: formatTime(this.#options.now()),
+        labels: { [familyLabel]: parseAddress(ip)?.family ?? 'IPv4', [managedByLabel]: managedBy },
+      },
+      spec: { parentRef: { resource: 'services', namespace, name } },
+    };
+    return (await hub.put(ipaddresses, '', ip, 0, object)).ok;
+  }
+
+  #initFamilies(object: ObjectDraft, spec: Spec, old: Spec | undefined): void {
+    if (spec.type === 'ExternalName') return;
+    const given = ipsOf(spec);
+    if (spec.clusterIP !== undefined && spec.clusterIP !== '' && (spec.clusterIPs ?? []).length === 0) {
+      spec.clusterIPs = [spec.clusterIP];
+    }
+    const errors: FieldError[] = [];
+    const families = [...(spec.ipFamilies ?? [])];
+    for (const [index, ip] of given.entries()) {
+      const family = parseAddress(ip)?.family;
+      if (family === undefined) continue;
+      if (!this.#isConfigured(family)) {
+        errors.push(
+          invalidField(
+            `spec.clusterIPs[${index}]`,
+            spec.clusterIPs ?? given,
+            `${family} is not configured on this cluster`,
+          ),
+        );
+      } else families[index] ??= family;
+    }
+    for (const [index, family] of families.entries()) {
+      if (family !== 'IPv4' && family !== 'IPv6') {
+        errors.push(notSupported(`spec.ipFamilies[${index}]`, family, ['IPv4', 'IPv6']));
+      } else if (errors.length === 0 && !this.#isConfigured(family)) {
+        errors.push(invalidField(`spec.ipFamilies[${index}]`, family, 'not configured on this cluster'));
+      }
+    }
+    this.#initPolicy(spec, families, old, errors);
+    if (errors.length > 0) throw invalid(services, object.metadata.name ?? '', errors);
+    spec.ipFamilies = families;
+  }
+
+  #initPolicy(spec: Spec, families: string[], old: Spec | undefined, errors: FieldError[]): void {
+    const { ranges } = this.#options;
+    const primary = ranges[0]?.family ?? 'IPv4';
+    const secondary: IpFamily = primary === 'IPv4' ? 'IPv6' : 'IPv4';
+    const isSelectorless = Object.keys(spec.selector ?? {}).length === 0;
+    // A headless Service without a selector has endpoints of any family: its owner decides.
+    if (spec.clusterIP === 'None' && isSelectorless && spec.ipFamilyPolicy === undefined && families.length === 0) {
+      spec.ipFamilyPolicy = ranges.length > 1 ? 'RequireDualStack' : 'SingleStack';
+      families.push(primary);
+      if (ranges.length > 1) families.push(secondary);
+      return;
+    }
+    const ips = ipsOf(spec);
+    const isDual = families.length > 1 || ips.length > 1;
+    if (spec.ipFamilyPolicy === undefined) {
+      spec.ipFamilyPolicy = isDual && old === undefined && families.length > 1 ? 'RequireDualStack' : 'SingleStack';
+    }
+    const policy = spec.ipFamilyPolicy;
+    if (policy !== 'SingleStack' && policy !== 'PreferDualStack' && policy !== 'RequireDualStack') return;
+    if (policy === 'SingleStack' && isDual && errors.length === 0) {
+      const why = "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified";
+      errors.push(invalidField('spec.ipFamilyPolicy', policy, why));
+      return;
+    }
+    if (policy === 'RequireDualStack' && ranges.length < 2 && errors.length === 0) {
+      errors.push(
+        invalidField('spec.ipFamilyPolicy', policy, 'this cluster is not configured for dual-stack services'),
+      );
+      return;
+    }
+    if (families.length === 0) families.push(primary);
+    if (policy !== 'SingleStack' && families.length === 1 && ranges.length > 1) {
+      families.push(families[0] === 'IPv4' ? 'IPv6' : 'IPv4');
+    }
+    // A Service that gives its second family up keeps the first.
+    if (policy === 'SingleStack' && old?.ipFamilyPolicy !== undefined && old.ipFamilyPolicy !== 'SingleStack') {
+      families.length = 1;
+      if (spec.clusterIPs !== undefined) spec.clusterIPs = spec.clusterIPs.slice(0, 1);
+    }
+  }
+
+  #isConfigured(family: IpFamily): boolean {
+    return this.#options.ranges.some((range) => range.family === family);
+  }
+
+  #allocatePorts(taken: Taken, object: ObjectDraft, spec: Spec, standing: ReadonlySet<number>): void {
+    const errors: FieldError[] = [];
+    const own = new Set(standing);
+    const take = (port: number, field: string) => {
+      if (own.has(port)) return;
+      const { first, last } = this.#options.nodePorts;
+      if (port < first || port > last) {
+        const why = `provided port is not in the valid range. The range of valid ports is ${first}-${last}`;
+        errors.push(invalidField(field, port, why));
+      } else if (this.#isTaken(port, object)) {
+        errors.push(invalidField(field, port, 'provided port is already allocated'));
+      } else {
+        own.add(port);
+        if (!taken.dryRun) this.#portsInFlight.add(port);
+        taken.ports.push(port);
+      }
+    };
+    if (needsNodePort(spec)) {
+      const ports = (spec.ports ?? []).map((port) => ({ ...port }));
+      spec.ports = ports;
+      for (const [index, port] of ports.entries()) {
+        if (port.nodePort) take(port.nodePort, `spec.ports[${index}].nodePort`);
+      }
+      for (const port of ports) {
+        if (port.nodePort) continue;
+        // TCP and UDP of one port share a node port.
+        const twin = ports.find(
+          (other) => other !== port && other.port === port.port && other.nodePort && other.protocol !== port.protocol,
+        );
+        port.nodePort = twin?.nodePort ?? this.#freePort(taken, object, own);
+      }
+    }
+    if (spec.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local') {
+      if (spec.healthCheckNodePort) take(spec.healthCheckNodePort, 'spec.healthCheckNodePort');
+      else spec.healthCheckNodePort = this.#freePort(taken, object, own);
+    }
+    if (errors.length > 0) throw invalid(services, object.metadata.name ?? '', errors);
+  }
+
+  #freePort(taken: Taken, object: ObjectDraft, own: Set<number>): number {
+    const { first, last } = this.#options.nodePorts;
+    const used = this.#portsOfOthers(object);
+    const size = last - first + 1;
+    const reserved = size > staticPorts * 2 ? staticPorts : 0;
+    const offset = randomInt(size - reserved);
+    for (let step = 0; step < size; step += 1) {
+      const position =
+        step < size - reserved ? reserved + ((offset + step) % (size - reserved)) : step - (size - reserved);
+      const port = first + position;
+      if (own.has(port) || used.has(port) || this.#portsInFlight.has(port)) continue;
+      own.add(port);
+      if (!taken.dryRun) this.#portsInFlight.add(port);
+      taken.ports.push(port);
+      return port;
+    }
+    throw invalid(services, object.metadata.name ?? '', [
+      invalidField('spec.ports', '', 'failed to allocate a nodePort: range is full'),
+    ]);
+  }
+
+  #isTaken(port: number, object: ObjectDraft): boolean {
+    return this.#portsInFlight.has(port) || this.#portsOfOthers(object).has(port);
+  }
+
+  #portsOfOthers(object: ObjectDraft): ReadonlySet<number> {
+    const used = new Set<number>();
+    const { namespace, name } = object.metadata;
+    for (const entry of this.#options.hub.resource(services).all()) {
+      if (entry.namespace === namespace && entry.name === name) continue;
+      for (const port of portsOf(specOf(entry.object))) used.add(port);
+    }
+    return used;
+  }
+}
+
+/** What one write has taken so far. */
+class Taken implements Finish {
+  readonly owner: KubeObject;
+  readonly dryRun: boolean;
+  readonly ips: string[] = [];
+  readonly ports: number[] = [];
+  readonly #allocator: ServiceAllocator;
+  #toRelease: readonly string[] = [];
+
+  constructor(allocator: ServiceAllocator, owner: ObjectDraft, dryRun: boolean) {
+    this.#allocator = allocator;
+    this.owner = owner;
+    this.dryRun = dryRun;
+  }
+
+  releaseOnCommit(ips: readonly string[]): void {
+    this.#toRelease = ips;
+  }
+
+  async commit(): Promise<void> {
+    this.#allocator.releasePorts(this.ports);
+    for (const ip of this.#toRelease) await this.#allocator.release(this.owner, ip);
+  }
+
+  // What can't be given back now is found by repair().
+  rollback(): void {
+    if (this.dryRun) return;
+    this.#allocator.releasePorts(this.ports);
+    for (const ip of this.ips.splice(0)) void this.#allocator.release(this.owner, ip).catch(() => undefined);
+  }
+}
+
+function specOf(object: KubeObject | ObjectDraft): Spec | undefined {
+  return (object as Service).spec as Spec | undefined;
+}
+
+function ipsOf(spec: Spec | undefined): readonly string[] {
+  if (spec === undefined || spec.clusterIP === 'None') return [];
+  const ips = spec.clusterIPs ?? (spec.clusterIP ? [spec.clusterIP] : []);
+  return ips.filter((ip) => ip !== '' && ip !== 'None');
+}
+
+function needsNodePort(spec: Spec): boolean {
+  return spec.type === 'NodePort' || (spec.type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts !== false);
+}
+
+function portsOf(spec: Spec | undefined): readonly number[] {
+  if (spec === undefined) return [];
+  const ports = (spec.ports ?? []).map((port) => port.nodePort ?? 0);
+  return [...ports, spec.healthCheckNodePort ?? 0].filter((port) => port !== 0);
+}
