@@ -1,0 +1,52 @@
+import type { Controller } from '../runtime/controller.ts';
+import { createDaemonSetController } from './daemonset.ts';
+import { deploymentController } from './deployment.ts';
+import { endpointsController } from './endpoints.ts';
+import { endpointSliceController } from './endpointslice.ts';
+import { endpointSliceMirroringController } from './endpointslice-mirroring.ts';
+import { createGarbageCollector } from './garbage-collector.ts';
+import { namespaceController } from './namespace.ts';
+import { createNodeIpamController } from './node-ipam.ts';
+import { createNodeLifecycleController, type NodeLifecycleOptions } from './node-lifecycle.ts';
+import { persistentVolumeController } from './persistent-volume.ts';
+import { createPodGcController } from './pod-gc.ts';
+import { replicaSetController, replicationControllerController } from './replicaset.ts';
+import { createRootCaPublisher } from './root-ca-publisher.ts';
+import { serviceAccountController } from './serviceaccount.ts';
+import { statefulSetController } from './statefulset.ts';
+import { createTaintEvictionController } from './taint-eviction.ts';
+import { claimProtectionController, volumeProtectionController } from './volume-protection.ts';
+
+export interface ControllersOptions {
+  /** PEM of the authority that signed the API server's certificate, for kube-root-ca.crt. */
+  readonly rootCaPem: string;
+  /** E.g. `['10.42.0.0/16']`; without, nodes get no pod addresses from here. */
+  readonly clusterCidrs?: readonly string[];
+  readonly nodeLifecycle?: NodeLifecycleOptions;
+}
+
+/** All controllers of a cluster. Their names are those of their service accounts in kube-system. */
+export function createControllers(options: ControllersOptions): readonly Controller[] {
+  const { rootCaPem, clusterCidrs = [], nodeLifecycle } = options;
+  return [
+    deploymentController,
+    replicaSetController,
+    replicationControllerController,
+    createDaemonSetController(),
+    statefulSetController,
+    endpointsController,
+    endpointSliceController,
+    endpointSliceMirroringController,
+    serviceAccountController,
+    createRootCaPublisher(rootCaPem),
+    namespaceController,
+    createGarbageCollector(),
+    persistentVolumeController,
+    claimProtectionController,
+    volumeProtectionController,
+    createNodeLifecycleController(nodeLifecycle),
+    createTaintEvictionController(),
+    createPodGcController(),
+    ...(clusterCidrs.length > 0 ? [createNodeIpamController({ clusterCidrs })] : []),
+  ];
+}

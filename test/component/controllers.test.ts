@@ -1,0 +1,323 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import {
+  configmaps,
+  controllerrevisions,
+  deployments,
+  events,
+  namespaces,
+  persistentvolumeclaims,
+  persistentvolumes,
+  pods,
+  replicasets,
+  serviceaccounts,
+  statefulsets,
+  storageclasses,
+} from '../../src/kube/resources.gen.ts';
+import { isReason } from '../../src/kube/status-error.ts';
+import type { ConfigMap, Deployment, Pod, PodTemplateSpec, ReplicaSet } from '../../src/kube/types.gen.ts';
+import { type ControlPlane, startControlPlane, waitFor } from './control-plane.ts';
+
+let plane: ControlPlane;
+before(async () => {
+  plane = await startControlPlane(process.env['WHERRY_TEST_LOG'] === 'debug' ? 'debug' : 'silent');
+});
+after(async () => await plane[Symbol.asyncDispose]());
+
+function template(labels: Record<string, string>, image = 'nginx:1'): PodTemplateSpec {
+  return { metadata: { labels }, spec: { containers: [{ name: 'c', image }] } };
+}
+
+function deployment(namespace: string, name: string, replicas: number): Deployment {
+  const labels = { app: name };
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name, namespace },
+    spec: { replicas, selector: { matchLabels: labels }, template: template(labels) },
+  };
+}
+
+/** Does what a node agent would: the pod runs and is ready. */
+async function makeReady(pod: Pod): Promise<void> {
+  const { name = '', namespace = '' } = pod.metadata;
+  const now = new Date().toISOString();
+  const conditions = [{ type: 'Ready', status: 'True', lastTransitionTime: now }];
+  const body = { status: { phase: 'Running', conditions } };
+  try {
+    await plane.client.patch(pods, { namespace, name }, { type: 'strategic', body }, { subresource: 'status' });
+  } catch (thrown) {
+    if (!isReason(thrown, 'NotFound')) throw thrown;
+  }
+}
+
+/** Makes each pod of a namespace ready that ever appears, and lets go those that are deleted. */
+function kubelet(namespace: string): Disposable {
+  return plane.manager.of(pods).subscribe(({ current }) => {
+    if (!current || current.metadata.namespace !== namespace) return;
+    const { name = '', deletionTimestamp } = current.metadata;
+    if (deletionTimestamp !== undefined) {
+      void plane.client.delete(pods, { namespace, name }, { gracePeriodSeconds: 0 }).catch(() => {});
+    } else if (current.status?.phase === 'Pending') {
+      void makeReady(current).catch(() => {});
+    }
+  });
+}
+
+const imageOf = (set: ReplicaSet) => set.spec?.template?.spec?.containers[0]?.image;
+
+test('a Deployment rolls out, rolls back, and keeps its revisions', async () => {
+  const namespace = await plane.namespace();
+  using _kubelet = kubelet(namespace);
+  await plane.client.create(deployments, deployment(namespace, 'web', 3));
+  const complete = (revision: string) => (all: readonly Deployment[]) =>
+    all.some(
+      ({ status, metadata }) =>
+        metadata.annotations?.['deployment.kubernetes.io/revision'] === revision &&
+        status?.observedGeneration === metadata.generation &&
+        status?.updatedReplicas === 3 &&
+        status.replicas === 3 &&
+        status.availableReplicas === 3,
+    );
+  await waitFor(plane, deployments, namespace, 'the first rollout', complete('1'));
+  const setImage = (image: string) =>
+    plane.client.patch(
+      deployments,
+      { namespace, name: 'web' },
+      { type: 'strategic', body: { spec: { template: { spec: { containers: [{ name: 'c', image }] } } } } },
+    );
+  await setImage('nginx:2');
+  const [second] = await waitFor(plane, deployments, namespace, 'the second rollout', complete('2'));
+  const progressing = second?.status?.conditions?.find(({ type }) => type === 'Progressing');
+  assert.equal(progressing?.reason, 'NewReplicaSetAvailable');
+  await setImage('nginx:1');
+  await waitFor(plane, deployments, namespace, 'the roll back', complete('3'));
+  const sets = plane.manager.of(replicasets).list(namespace);
+  assert.deepEqual(sets.map(imageOf).sort(), ['nginx:1', 'nginx:2']);
+  const back = sets.find((set) => imageOf(set) === 'nginx:1');
+  assert.equal(back?.metadata.annotations?.['deployment.kubernetes.io/revision-history'], '1');
+  assert.equal(sets.find((set) => imageOf(set) === 'nginx:2')?.spec?.replicas, 0);
+});
+
+test('a ReplicaSet never makes more pods than it wants, whatever the caches show', async () => {
+  const namespace = await plane.namespace();
+  const most = { count: 0 };
+  using _watch = plane.manager.of(pods).subscribe(() => {
+    most.count = Math.max(most.count, plane.manager.of(pods).list(namespace).length);
+  });
+  const labels = { app: 'many' };
+  await plane.client.create(replicasets, {
+    apiVersion: 'apps/v1',
+    kind: 'ReplicaSet',
+    metadata: { name: 'many', namespace },
+    spec: { replicas: 20, selector: { matchLabels: labels }, template: template(labels) },
+  });
+  await waitFor(plane, replicasets, namespace, '20 replicas', (all) => all[0]?.status?.replicas === 20);
+  assert.equal(most.count, 20);
+  await plane.client.patch(
+    replicasets,
+    { namespace, name: 'many' },
+    { type: 'merge', body: { spec: { replicas: 2 } } },
+  );
+  await waitFor(plane, pods, namespace, '2 pods', (all) => all.length === 2);
+});
+
+function owned(namespace: string, name: string, owner: ConfigMap, blocks = false): ConfigMap {
+  const { name: ownerName = '', uid = '' } = owner.metadata;
+  const reference = { apiVersion: 'v1', kind: 'ConfigMap', name: ownerName, uid, blockOwnerDeletion: blocks };
+  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace, ownerReferences: [reference] } };
+}
+
+const named = (all: readonly ConfigMap[], name: string) => all.find(({ metadata }) => metadata.name === name);
+
+test('dependents go with their owner, are set free, or go before it, as the deletion asks', async () => {
+  const namespace = await plane.namespace();
+  const { client } = plane;
+  const make = async (name: string) =>
+    client.create(configmaps, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace } });
+
+  const background = await make('background');
+  await client.create(configmaps, owned(namespace, 'b-dependent', background));
+  await client.delete(configmaps, { namespace, name: 'background' }, { propagationPolicy: 'Background' });
+  await waitFor(plane, configmaps, namespace, 'dependent deleted', (all) => !named(all, 'b-dependent'));
+
+  const orphaned = await make('orphan');
+  await client.create(configmaps, owned(namespace, 'o-dependent', orphaned));
+  await waitFor(plane, configmaps, namespace, 'dependent seen', (all) => named(all, 'o-dependent') !== undefined);
+  await client.delete(configmaps, { namespace, name: 'orphan' }, { propagationPolicy: 'Orphan' });
+  const left = await waitFor(plane, configmaps, namespace, 'owner gone', (all) => !named(all, 'orphan'));
+  assert.deepEqual(named(left, 'o-dependent')?.metadata.ownerReferences ?? [], []);
+
+  const foreground = await make('foreground');
+  await client.create(configmaps, owned(namespace, 'f-dependent', foreground, true));
+  await waitFor(plane, configmaps, namespace, 'dependent seen', (all) => named(all, 'f-dependent') !== undefined);
+  let isOwnerFirst = false;
+  using _order = plane.manager.of(configmaps).subscribe(({ key, current }) => {
+    if (key === `${namespace}/foreground` && !current) {
+      isOwnerFirst = named(plane.manager.of(configmaps).list(namespace), 'f-dependent') !== undefined;
+    }
+  });
+  await client.delete(configmaps, { namespace, name: 'foreground' }, { propagationPolicy: 'Foreground' });
+  await waitFor(plane, configmaps, namespace, 'owner gone', (all) => !named(all, 'foreground'));
+  assert.equal(isOwnerFirst, false);
+});
+
+test('an object whose owner never was is deleted', async () => {
+  const namespace = await plane.namespace();
+  const ghost = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'ghost', uid: 'no-such-uid' } };
+  await plane.client.create(configmaps, owned(namespace, 'lost', ghost));
+  await waitFor(plane, configmaps, namespace, 'collected', (all) => !named(all, 'lost'));
+});
+
+test('a namespace gets its service account and root CA, and goes when its content has gone', async () => {
+  const namespace = await plane.namespace();
+  const { client } = plane;
+  await waitFor(plane, serviceaccounts, namespace, 'default', (all) =>
+    all.some(({ metadata }) => metadata.name === 'default'),
+  );
+  await waitFor(
+    plane,
+    configmaps,
+    namespace,
+    'root CA',
+    (all) => named(all, 'kube-root-ca.crt')?.data?.['ca.crt'] === 'pem',
+  );
+  const metadata = { name: 'held', namespace, finalizers: ['example.org/hold'] };
+  await client.create(configmaps, { apiVersion: 'v1', kind: 'ConfigMap', metadata });
+  await client.delete(namespaces, { name: namespace });
+  const find = (all: readonly { readonly metadata: { readonly name?: string } }[]) =>
+    all.find((one) => one.metadata.name === namespace);
+  const held = await waitFor(plane, namespaces, undefined, 'conditions', (all) =>
+    all.some(
+      (one) =>
+        one === find(all) &&
+        one.status?.conditions?.some(
+          ({ type, status }) => type === 'NamespaceFinalizersRemaining' && status === 'True',
+        ),
+    ),
+  );
+  const conditions = held.find((one) => one.metadata.name === namespace)?.status?.conditions ?? [];
+  const message = (type: string) => conditions.find((condition) => condition.type === type)?.message;
+  assert.equal(
+    message('NamespaceContentRemaining'),
+    'Some resources are remaining: configmaps. has 1 resource instances',
+  );
+  assert.equal(
+    message('NamespaceFinalizersRemaining'),
+    'Some content in the namespace has finalizers remaining: example.org/hold in 1 resource instances',
+  );
+  await client.patch(
+    configmaps,
+    { namespace, name: 'held' },
+    { type: 'merge', body: { metadata: { finalizers: null } } },
+  );
+  await waitFor(plane, namespaces, undefined, 'namespace gone', (all) => find(all) === undefined);
+});
+
+test('a StatefulSet makes its pods one after the other, with claims, and updates from the last to the first', async () => {
+  const namespace = await plane.namespace();
+  const { client } = plane;
+  const labels = { app: 'db' };
+  await client.create(statefulsets, {
+    apiVersion: 'apps/v1',
+    kind: 'StatefulSet',
+    metadata: { name: 'db', namespace },
+    spec: {
+      replicas: 3,
+      serviceName: 'db',
+      selector: { matchLabels: labels },
+      template: template(labels),
+      volumeClaimTemplates: [
+        {
+          apiVersion: 'v1',
+          kind: 'PersistentVolumeClaim',
+          metadata: { name: 'data' },
+          spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+        },
+      ],
+    },
+  });
+  const names = (all: readonly Pod[]) => all.map(({ metadata }) => metadata.name).sort();
+  const first = await waitFor(plane, pods, namespace, 'the first pod', (all) => all.length === 1);
+  assert.deepEqual(names(first), ['db-0']);
+  for (const pod of first) await makeReady(pod);
+  const second = await waitFor(plane, pods, namespace, 'the second pod', (all) => all.length === 2);
+  assert.deepEqual(names(second), ['db-0', 'db-1']);
+  using _kubelet = kubelet(namespace);
+  await waitFor(plane, statefulsets, namespace, 'all ready', (all) => all[0]?.status?.readyReplicas === 3);
+  const claims = plane.manager.of(persistentvolumeclaims).list(namespace);
+  assert.deepEqual(claims.map(({ metadata }) => metadata.name).sort(), ['data-db-0', 'data-db-1', 'data-db-2']);
+  const deleted: string[] = [];
+  using _order = plane.manager.of(pods).subscribe(({ old, current }) => {
+    if (old?.metadata.namespace === namespace && !current) deleted.push(old.metadata.name ?? '');
+  });
+  await client.patch(
+    statefulsets,
+    { namespace, name: 'db' },
+    { type: 'strategic', body: { spec: { template: { spec: { containers: [{ name: 'c', image: 'nginx:2' }] } } } } },
+  );
+  await waitFor(
+    plane,
+    statefulsets,
+    namespace,
+    'updated',
+    ([set]) =>
+      set?.status?.updatedReplicas === 3 &&
+      set.status.readyReplicas === 3 &&
+      set.status.currentRevision === set.status.updateRevision,
+  );
+  assert.deepEqual(deleted, ['db-2', 'db-1', 'db-0']);
+  assert.equal(plane.manager.of(controllerrevisions).list(namespace).length, 2);
+});
+
+test('a claim of a waiting class waits for its first consumer and says so; a volume made for it binds', async () => {
+  const namespace = await plane.namespace();
+  const { client } = plane;
+  await client.create(storageclasses, {
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'StorageClass',
+    metadata: { name: 'local' },
+    provisioner: 'example.org/local',
+    volumeBindingMode: 'WaitForFirstConsumer',
+  });
+  const key = { namespace, name: 'data' };
+  const claim = await client.create(persistentvolumeclaims, {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: key,
+    spec: { accessModes: ['ReadWriteOnce'], storageClassName: 'local', resources: { requests: { storage: '1Gi' } } },
+  });
+  const told = await waitFor(plane, events, namespace, 'the Event', (all) =>
+    all.some(({ reason }) => reason === 'WaitForFirstConsumer'),
+  );
+  const waiting = told.find(({ reason }) => reason === 'WaitForFirstConsumer');
+  assert.equal(waiting?.message, 'waiting for first consumer to be created before binding');
+  assert.equal(waiting?.source?.component, 'persistentvolume-controller');
+  const annotations = { 'volume.kubernetes.io/selected-node': 'node-1' };
+  await client.patch(persistentvolumeclaims, key, { type: 'merge', body: { metadata: { annotations } } });
+  await waitFor(
+    plane,
+    persistentvolumeclaims,
+    namespace,
+    'the provisioner is named',
+    ([one]) => one?.metadata.annotations?.['volume.kubernetes.io/storage-provisioner'] === 'example.org/local',
+  );
+  await client.create(persistentvolumes, {
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name: 'pv-1', annotations: { 'pv.kubernetes.io/provisioned-by': 'example.org/local' } },
+    spec: {
+      accessModes: ['ReadWriteOnce'],
+      capacity: { storage: '1Gi' },
+      storageClassName: 'local',
+      persistentVolumeReclaimPolicy: 'Delete',
+      hostPath: { path: '/tmp/x' },
+      claimRef: { apiVersion: 'v1', kind: 'PersistentVolumeClaim', ...key, uid: claim.metadata.uid ?? '' },
+    },
+  });
+  await waitFor(plane, persistentvolumeclaims, namespace, 'bound', ([one]) => one?.status?.phase === 'Bound');
+  await waitFor(plane, persistentvolumes, undefined, 'bound', ([one]) => one?.status?.phase === 'Bound');
+  await client.delete(persistentvolumeclaims, key);
+  await waitFor(plane, persistentvolumeclaims, namespace, 'claim gone', (all) => all.length === 0);
+  await waitFor(plane, persistentvolumes, undefined, 'released', ([one]) => one?.status?.phase === 'Released');
+});
