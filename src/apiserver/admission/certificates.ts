@@ -26,6 +26,25 @@ function maySign(authorizer: SyncAuthorizer, request: AdmissionRequest, verb: st
   return authorizer.decide({ ...ask, name: signer }).allowed || authorizer.decide({ ...ask, name: domain }).allowed;
 }
 
+/** A request for a certificate says who asks for it; what the client wrote there doesn't count. */
+export const certificateRequester: AdmissionPlugin = {
+  name: 'CertificateRequester',
+  handles: (request) => request.operation === 'CREATE' && isAbout(request, certificatesigningrequests),
+  async admit(request) {
+    const object = newState(request, certificatesigningrequests);
+    if (object?.spec === undefined) return;
+    const { username: _, uid: __, groups: ___, extra: ____, ...given } = object.spec;
+    const { name, uid, groups, extra } = request.user;
+    object.spec = {
+      ...given,
+      username: name,
+      ...(uid && { uid }),
+      ...(groups.length > 0 && { groups: [...groups] }),
+      ...(extra && { extra: Object.fromEntries(Object.entries(extra).map(([key, values]) => [key, [...values]])) }),
+    };
+  },
+};
+
 /** Who approves or denies a request must hold `approve` on its signer. */
 export function certificateApproval(authorizer: SyncAuthorizer): AdmissionPlugin {
   return {

@@ -4,7 +4,12 @@ import type { Authorization } from '../authz/authorization.ts';
 import { RbacEscalationCheck } from '../rbac/escalation.ts';
 import type { ClusterReader } from '../reader.ts';
 import type { AdmissionPlugin } from '../request.ts';
-import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './certificates.ts';
+import {
+  certificateApproval,
+  certificateRequester,
+  certificateSigning,
+  certificateSubjectRestriction,
+} from './certificates.ts';
 import {
   defaultIngressClass,
   defaultStorageClass,
@@ -47,6 +52,7 @@ export function createAdmissionChain(dependencies: AdmissionDependencies): reado
     storageObjectInUseProtection,
     persistentVolumeClaimResize(reader),
     new RuntimeClassAdmission(reader),
+    certificateRequester,
     certificateApproval(authorization),
     certificateSigning(authorization),
     certificateSubjectRestriction,

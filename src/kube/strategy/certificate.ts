@@ -7,14 +7,8 @@ import { restore } from './status.ts';
 
 type Request = Draft<CertificateSigningRequest>;
 
-/** Who asks is not for the client to say: the registry fills these in from the user that makes the request. */
+/** Who asks is not for the client to say: admission has filled that in from the user that makes the request. */
 export function prepareCsrForCreate(request: Request): void {
-  if (request.spec !== undefined) {
-    delete request.spec.username;
-    delete request.spec.uid;
-    delete request.spec.groups;
-    delete request.spec.extra;
-  }
   request.status = {};
 }
 
