@@ -76,6 +76,8 @@ function bind(line: string): string {
   return line
     .replaceAll(/\$\{(?:ct|time|mt)\d*\}/g, anyTime)
     .replaceAll(/\$\{ns\}/g, 'ns-1')
+    .replaceAll(/"\$\{np\d*\}"/g, '30001')
+    .replaceAll(/\$\{gen\d*\}/g, 'abcde')
     .replaceAll(/\$\{ip\d*\}/g, '10.0.0.1');
 }
 
@@ -160,7 +162,8 @@ function run(kind: Kind, step: Step, old: KubeObject | undefined): Outcome | und
   const editable = object as never;
   strategy.setDefaults(editable);
   const metadata = decoded.object['metadata'];
-  if (isObject(metadata)) metadata['uid'] ??= 'u';
+  if (isObject(metadata))
+    Object.assign(metadata, setByRegistry(old), { uid: metadata['uid'] ?? old?.metadata.uid ?? 'u' });
   if (resource.kind !== 'CertificateSigningRequest') admit(resource.kind, decoded.object, isObject(body) ? body : {});
   if (isUpdate && old !== undefined) strategy.prepareForUpdate(editable, old);
   else strategy.prepareForCreate(editable);
@@ -171,19 +174,35 @@ function run(kind: Kind, step: Step, old: KubeObject | undefined): Outcome | und
   return { object: draft(decoded.object), warnings };
 }
 
+/** What an update keeps of the stored metadata. */
+function setByRegistry(old: KubeObject | undefined): object {
+  const { creationTimestamp } = old?.metadata ?? {};
+  return creationTimestamp === undefined ? {} : { creationTimestamp };
+}
+
 /** What a server's admission would set and validation expects. */
 function admit(kind: string, object: Body, expected: Body): void {
   const spec = object['spec'];
   const wanted = expected['spec'];
   if (kind === 'Pod' && isObject(spec)) {
     spec['priority'] ??= 0;
+    spec['serviceAccountName'] ??= 'default';
+    spec['serviceAccount'] ??= 'default';
     spec['preemptionPolicy'] ??= 'PreemptLowerPriority';
   }
   if (kind === 'CertificateSigningRequest' && isObject(spec) && isObject(wanted)) {
     for (const member of ['username', 'uid', 'groups', 'extra']) spec[member] = wanted[member];
   }
+  if (
+    kind === 'Service' &&
+    isObject(spec) &&
+    spec['type'] === 'LoadBalancer' &&
+    spec['externalTrafficPolicy'] === 'Local'
+  ) {
+    spec['healthCheckNodePort'] ??= 30002;
+  }
   if (kind === 'Service' && isObject(spec) && isObject(wanted)) {
-    for (const member of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy']) {
+    for (const member of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy', 'healthCheckNodePort']) {
       if (wanted[member] !== undefined) spec[member] ??= draft(wanted[member]);
     }
   }

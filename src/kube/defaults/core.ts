@@ -41,7 +41,8 @@ export function setNamespaceDefaults(namespace: Draft<Namespace>): void {
 }
 
 export function setNodeDefaults(node: Draft<Node>): void {
-  const { status } = node;
+  const { spec, status } = node;
+  if (spec !== undefined) alignFirst(spec, 'podCIDR', 'podCIDRs');
   if (status?.capacity !== undefined) status.allocatable ??= { ...status.capacity };
 }
 
@@ -88,4 +89,17 @@ export function setSecretDefaults(secret: Draft<Secret>): void {
       Object.defineProperty(secret.data, key, { value: encoded, enumerable: true, writable: true, configurable: true });
   }
   delete secret.stringData;
+}
+
+/** A field for one value and a list that came after it say the same: the one is the first of the list, and it decides. */
+export function alignFirst<One extends string, Many extends string>(
+  object: { [_ in One]?: string } & { [_ in Many]?: string[] },
+  one: One,
+  many: Many,
+): void {
+  const single: string | undefined = object[one];
+  const list: readonly string[] = object[many] ?? [];
+  if (single) {
+    if (list[0] !== single) Object.assign(object, { [many]: [single] });
+  } else if (list[0] !== undefined) Object.assign(object, { [one]: list[0] });
 }

@@ -1,7 +1,8 @@
-import type { Kind, StorageVersion, Table } from '../kind.ts';
+import type { Kind, StorageVersion, Strategy, SubresourceStrategy, Table } from '../kind.ts';
 import type { KubeObject } from '../object.ts';
 import type { Resource } from '../resource.ts';
 import { type StrategyParts, strategyOf } from '../strategy/strategy.ts';
+import { withoutNulls } from '../strategy/without-nulls.ts';
 import { nameAndAge } from './name-and-age.ts';
 
 /** Joins the parts of a kind. Without a table, `kubectl get` shows name and age. */
@@ -12,8 +13,30 @@ export function kindOf<T extends KubeObject>(
 ): Kind<T> {
   return {
     resource,
-    strategy: strategyOf(parts),
+    strategy: readingWithoutNulls(strategyOf(parts)),
     table: more.table ?? nameAndAge,
     ...(more.storage !== undefined && { storage: more.storage }),
   };
+}
+
+// What only looks at objects sees them as their types say: absent is absent.
+function readingWithoutNulls<T extends KubeObject>(strategy: Strategy<T>): Strategy<T> {
+  const { warnings } = strategy;
+  return {
+    ...strategy,
+    validateCreate: (object) => strategy.validateCreate(withoutNulls(object)),
+    validateUpdate: (object, old) => strategy.validateUpdate(withoutNulls(object), withoutNulls(old)),
+    ...(warnings !== undefined && {
+      warnings: (object: T, old: T | null) => warnings(withoutNulls(object), withoutNulls(old)),
+    }),
+    ...(strategy.subresources !== undefined && {
+      subresources: Object.fromEntries(
+        Object.entries(strategy.subresources).map(([name, one]) => [name, subresourceWithoutNulls(one)]),
+      ),
+    }),
+  };
+}
+
+function subresourceWithoutNulls<T extends KubeObject>(one: SubresourceStrategy<T>): SubresourceStrategy<T> {
+  return { ...one, validateUpdate: (object, old) => one.validateUpdate(withoutNulls(object), withoutNulls(old)) };
 }

@@ -39,40 +39,77 @@ import {
   templateWarnings,
 } from '../strategy/template-warnings.ts';
 import type { Job } from '../types.gen.ts';
+import {
+  validateControllerRevision,
+  validateControllerRevisionUpdate,
+} from '../validation/apps/controller-revision.ts';
+import {
+  validateDaemonSet,
+  validateDaemonSetStatusUpdate,
+  validateDaemonSetUpdate,
+} from '../validation/apps/daemon-set.ts';
+import {
+  validateDeployment,
+  validateDeploymentStatusUpdate,
+  validateDeploymentUpdate,
+} from '../validation/apps/deployment.ts';
+import {
+  validateReplicaSet,
+  validateReplicaSetStatusUpdate,
+  validateReplicaSetUpdate,
+} from '../validation/apps/replica-set.ts';
+import {
+  validateStatefulSet,
+  validateStatefulSetStatusUpdate,
+  validateStatefulSetUpdate,
+} from '../validation/apps/stateful-set.ts';
 import { kindOf } from './kind-of.ts';
 
 const resetFields = specAndStatusResetFields();
 
 export const workloadKinds: readonly Kind[] = [
-  kindOf(controllerrevisions),
+  kindOf(controllerrevisions, {
+    validateCreate: validateControllerRevision,
+    validateUpdate: validateControllerRevisionUpdate,
+  }),
   kindOf(daemonsets, {
     setDefaults: setDaemonSetDefaults,
     prepareForCreate: prepareDaemonSetForCreate,
     prepareForUpdate: prepareDaemonSetForUpdate,
+    validateCreate: validateDaemonSet,
+    validateUpdate: validateDaemonSetUpdate,
     warnings: templateWarnings,
-    subresources: { status: statusSubresource() },
+    subresources: { status: statusSubresource({ validateUpdate: validateDaemonSetStatusUpdate }) },
     resetFields,
   }),
   kindOf(deployments, {
     setDefaults: setDeploymentDefaults,
     prepareForCreate: prepareDeploymentForCreate,
     prepareForUpdate: prepareDeploymentForUpdate,
+    validateCreate: validateDeployment,
+    validateUpdate: validateDeploymentUpdate,
     warnings: namedTemplateWarnings,
-    subresources: { status: statusSubresource({ restoresLabels: true }) },
+    subresources: {
+      status: statusSubresource({ restoresLabels: true, validateUpdate: validateDeploymentStatusUpdate }),
+    },
     resetFields: specAndStatusResetFields([['f:spec'], ['f:metadata', 'f:labels']]),
   }),
   kindOf(replicasets, {
     ...specAndStatus(replicasets, dropDisabledTemplateFields),
     setDefaults: setReplicaSetDefaults,
+    validateCreate: validateReplicaSet,
+    validateUpdate: validateReplicaSetUpdate,
     warnings: namedTemplateWarnings,
-    subresources: { status: statusSubresource() },
+    subresources: { status: statusSubresource({ validateUpdate: validateReplicaSetStatusUpdate }) },
     resetFields,
   }),
   kindOf(statefulsets, {
     ...specAndStatus(statefulsets, dropDisabledStatefulSetFields),
     setDefaults: setStatefulSetDefaults,
+    validateCreate: validateStatefulSet,
+    validateUpdate: validateStatefulSetUpdate,
     warnings: statefulSetWarnings,
-    subresources: { status: statusSubresource() },
+    subresources: { status: statusSubresource({ validateUpdate: validateStatefulSetStatusUpdate }) },
     resetFields,
   }),
   kindOf(jobs, {

@@ -162,6 +162,7 @@ export function podSelectableFields(pod: Pod): Readonly<Record<string, string>> 
     'spec.hostNetwork': String(spec?.hostNetwork ?? false),
     'status.phase': status?.phase ?? '',
     'status.podIP': status?.podIP ?? status?.podIPs?.[0]?.ip ?? '',
+    'status.podIPs': (status?.podIPs ?? []).map(({ ip }) => ip).join(','),
     'status.nominatedNodeName': status?.nominatedNodeName ?? '',
   };
 }

@@ -9,6 +9,8 @@ type Spec = Draft<ServiceSpec> | ServiceSpec;
 
 export function prepareServiceForCreate(service: Draft<Service>): void {
   clearStatus(services, service);
+  const spec = service.spec;
+  if (spec?.clusterIP && (spec.clusterIPs ?? []).length === 0) spec.clusterIPs = [spec.clusterIP];
 }
 
 /** Keeps what was allocated when the client leaves it out, and drops what a new type has no use for. */

@@ -61,11 +61,7 @@ export function storageClassWarnings({ allowedTopologies }: StorageClass): reado
 }
 
 export function nodeWarnings({ spec }: Node): readonly string[] {
-  const warnings: string[] = [];
-  if (spec?.configSource !== undefined)
-    warnings.push('spec.configSource: the feature was deprecated in v1.22 and removed in v1.24');
-  if (spec?.externalID) warnings.push('spec.externalID: this field is deprecated, and is unused by Kubernetes');
-  return warnings;
+  return spec?.externalID ? ['spec.externalID: this field is deprecated, and is unused by Kubernetes'] : [];
 }
 
 const mountableSecrets = 'kubernetes.io/enforce-mountable-secrets';

@@ -3,6 +3,16 @@ import { formatTime } from '../time.ts';
 import type { PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec } from '../types.gen.ts';
 import { restore } from './status.ts';
 
+/** dataSource takes claims and snapshots only (KEP-1495); anything else in it was ignored before, and still is. */
+function dropUnknownDataSource(spec: Draft<PersistentVolumeClaimSpec> | undefined): void {
+  const source = spec?.dataSource;
+  if (spec === undefined || source === undefined) return;
+  const { apiGroup } = source;
+  const isClaim = !apiGroup && source.kind === 'PersistentVolumeClaim';
+  const isSnapshot = apiGroup === 'snapshot.storage.k8s.io' && source.kind === 'VolumeSnapshot';
+  if (!isClaim && !isSnapshot) delete spec.dataSource;
+}
+
 /** dataSource and dataSourceRef say the same for sources in the claim's namespace: each fills the other in. */
 function alignDataSources(spec: Draft<PersistentVolumeClaimSpec> | undefined): void {
   if (spec === undefined) return;
@@ -16,11 +26,13 @@ function alignDataSources(spec: Draft<PersistentVolumeClaimSpec> | undefined): v
 
 export function prepareClaimForCreate(claim: Draft<PersistentVolumeClaim>): void {
   claim.status = { phase: 'Pending' };
+  dropUnknownDataSource(claim.spec);
   alignDataSources(claim.spec);
 }
 
 export function prepareClaimForUpdate(claim: Draft<PersistentVolumeClaim>, old: PersistentVolumeClaim): void {
   restore(claim, old, 'status');
+  if (old.spec?.dataSource === undefined) dropUnknownDataSource(claim.spec);
   alignDataSources(claim.spec);
 }
 
