@@ -51,7 +51,7 @@ const defaultTimeoutMs = 120_000;
 const messageBytesMax = 16 * 1024 * 1024;
 
 /** Those of containerd's events (api/events) that change what a pod's containers are doing. */
-const taskEvents = { filters: ['topic~="^/tasks/(start|exit|oom|paused|resumed)"'] };
+const taskEvents = { filters: ['topic~="^/tasks/(start|exit|delete|oom)"'] };
 
 type Call<Q extends Message, R extends Message> = (request: Encodable<Q>, time?: CallTime) => Promise<Decoded<R>>;
 

@@ -1,6 +1,6 @@
-import { isDeepStrictEqual } from 'node:util';
 import { formatTime } from '../../kube/time.ts';
 import type { ContainerStatus, Pod, PodStatus } from '../../kube/types.gen.ts';
+import { sameJson } from '../same-json.ts';
 import { podConditions } from './conditions.ts';
 import { type ContainerFacts, containerStatus } from './container-status.ts';
 import { ephemeralContainers, initContainers, ordinaryContainers, type SpecContainer } from './identity.ts';
@@ -86,14 +86,12 @@ function withoutRecomputed(former: PodStatus): PodStatus {
   return kept;
 }
 
-/** Whether writing `next` would change anything. */
+/** Whether writing `b` would change anything; the order of conditions does not count. */
 export function sameStatus(a: PodStatus | undefined, b: PodStatus): boolean {
-  return isDeepStrictEqual(normal(a), normal(b));
+  return sameJson(withSortedConditions(a), withSortedConditions(b));
 }
 
-/** Key order and absent members don't count; the order of conditions does not either. */
-function normal(status: PodStatus | undefined): unknown {
+function withSortedConditions(status: PodStatus | undefined): PodStatus | undefined {
   if (status === undefined) return undefined;
-  const conditions = [...(status.conditions ?? [])].sort((a, b) => (a.type < b.type ? -1 : 1));
-  return JSON.parse(JSON.stringify({ ...status, conditions }));
+  return { ...status, conditions: (status.conditions ?? []).toSorted((a, b) => (a.type < b.type ? -1 : 1)) };
 }

@@ -15,6 +15,10 @@ import { PodWorker } from './worker.ts';
 
 /** Milliseconds between looks at all containers: often without the runtime's events, seldom beside them. */
 const relistMs = { withoutEvents: 1000, withEvents: 10_000 };
+/**
+ * Milliseconds between the looks after an event: the runtime tells of a container's end before its own lists show it.
+ */
+const afterEventMs = [10, 30, 100, 300, 1000];
 /** Milliseconds between searches for what is left of pods that nobody knows. */
 const orphanSearchMs = 60_000;
 
@@ -40,6 +44,8 @@ export function createPodWorkers(host: PodHost, informer: Informer<Pod>): PodWor
   let hasEvents = false;
   let isListing = false;
   let relistNow: () => void = () => {};
+  /** How many of `afterEventMs` the last event has left. */
+  let eager = 0;
 
   function start(pod: Pod, isGone: boolean): void {
     const uid = podUid(pod);
@@ -99,11 +105,14 @@ export function createPodWorkers(host: PodHost, informer: Informer<Pod>): PodWor
         isListing = false;
         log.warn('the runtime can not be listed', { error: describeError(thrown) });
       }
-      using _timer = clock.after(hasEvents && isListing ? relistMs.withEvents : relistMs.withoutEvents, () =>
-        relistNow(),
-      );
+      using _timer = clock.after(nextRelistMs(), () => relistNow());
       await poked;
     }
+  }
+
+  function nextRelistMs(): number {
+    if (eager > 0) return afterEventMs[afterEventMs.length - eager--] ?? 0;
+    return hasEvents && isListing ? relistMs.withEvents : relistMs.withoutEvents;
   }
 
   async function eventLoop(): Promise<void> {
@@ -112,8 +121,10 @@ export function createPodWorkers(host: PodHost, informer: Informer<Pod>): PodWor
         for await (const _event of host.cri.changes(signal, () => {
           hasEvents = true;
           relistNow();
-        }))
+        })) {
+          eager = afterEventMs.length;
           relistNow();
+        }
       } catch (thrown) {
         log.debug('the runtime sends no events', { error: describeError(thrown) });
       }

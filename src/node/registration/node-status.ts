@@ -1,7 +1,7 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { RuntimeImage } from '../../engines/containerd/cri-messages.ts';
 import { formatTime } from '../../kube/time.ts';
 import type { ContainerImage, Node, NodeCondition, NodeStatus } from '../../kube/types.gen.ts';
+import { sameJson } from '../same-json.ts';
 import type { MachineFacts, MachineUse } from './machine.ts';
 
 /** What the agent knows of its node at a moment. */
@@ -188,12 +188,12 @@ function verdict(
 
 /** Whether two statuses say the same, heartbeats aside. */
 export function sameNodeStatus(a: NodeStatus | undefined, b: NodeStatus): boolean {
-  return isDeepStrictEqual(withoutHeartbeats(a), withoutHeartbeats(b));
+  return sameJson(withoutHeartbeats(a), withoutHeartbeats(b));
 }
 
 function withoutHeartbeats(status: NodeStatus | undefined): unknown {
   const conditions = (status?.conditions ?? [])
     .map(({ lastHeartbeatTime: _beat, ...rest }) => rest)
     .toSorted((a, b) => (a.type < b.type ? -1 : 1));
-  return JSON.parse(JSON.stringify({ ...status, conditions }));
+  return { ...status, conditions };
 }
