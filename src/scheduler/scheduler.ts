@@ -135,7 +135,7 @@ export class Scheduler implements AsyncDisposable {
       } catch (error) {
         this.#state.forget(key);
         if (signal.aborted) return;
-        if (isReason(error, 'NotFound')) {
+        if (isReason(error, 'NotFound') && this.#state.pods.get(key) === undefined) {
           this.#queue.done(key);
           return;
         }

@@ -1,0 +1,84 @@
+import type { Client } from '../client/client.ts';
+import type { KubeObject } from '../kube/object.ts';
+import type { Resource } from '../kube/resource.ts';
+import {
+  clusterrolebindings,
+  clusterroles,
+  configmaps,
+  serviceaccounts,
+  services,
+  storageclasses,
+} from '../kube/resources.gen.ts';
+import { isReason } from '../kube/status-error.ts';
+import type { ClusterRole, ClusterRoleBinding, Service, ServiceAccount } from '../kube/types.gen.ts';
+import { defaultConfigMap, localPathClass } from '../storage/localpath/objects.ts';
+import type { ServerOptions } from './options.ts';
+
+/** The service account as which the local-path controllers act; k3s's name. */
+export const localPathAccount = 'local-path-provisioner-service-account';
+
+/** Makes the objects that Wherry's own components need; what stands already stays as it is. */
+export async function ensureAddons(client: Client, options: ServerOptions): Promise<void> {
+  if (!options.disable.includes('coredns')) await ensure(client, services, dnsService(options.clusterDns));
+  if (options.disable.includes('local-storage')) return;
+  await ensure(client, serviceaccounts, localPathServiceAccount);
+  await ensure(client, clusterroles, localPathRole);
+  await ensure(client, clusterrolebindings, localPathBinding);
+  await ensure(client, configmaps, defaultConfigMap(options.defaultLocalStoragePath));
+  await ensure(client, storageclasses, localPathClass);
+}
+
+async function ensure<T extends KubeObject>(client: Client, resource: Resource<T>, object: T): Promise<void> {
+  try {
+    await client.create(resource, object);
+  } catch (error) {
+    if (!isReason(error, 'AlreadyExists')) throw error;
+  }
+}
+
+/** Without a selector: each node answers the address itself, so there are no endpoints. */
+function dnsService(clusterIP: string): Service {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: {
+      name: 'kube-dns',
+      namespace: 'kube-system',
+      labels: { 'k8s-app': 'kube-dns', 'kubernetes.io/cluster-service': 'true', 'kubernetes.io/name': 'CoreDNS' },
+    },
+    spec: {
+      clusterIP,
+      ports: [
+        { name: 'dns', port: 53, protocol: 'UDP' },
+        { name: 'dns-tcp', port: 53, protocol: 'TCP' },
+      ],
+    },
+  };
+}
+
+const localPathServiceAccount: ServiceAccount = {
+  apiVersion: 'v1',
+  kind: 'ServiceAccount',
+  metadata: { name: localPathAccount, namespace: 'kube-system' },
+};
+
+const localPathRole: ClusterRole = {
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'ClusterRole',
+  metadata: { name: 'local-path-provisioner-role' },
+  rules: [
+    { apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: ['get', 'list', 'watch', 'patch', 'update'] },
+    { apiGroups: [''], resources: ['persistentvolumes'], verbs: ['get', 'list', 'watch', 'create', 'delete'] },
+    { apiGroups: [''], resources: ['configmaps'], verbs: ['get', 'list', 'watch'] },
+    { apiGroups: ['storage.k8s.io'], resources: ['storageclasses'], verbs: ['get', 'list', 'watch'] },
+    { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['get', 'create', 'patch', 'update'] },
+  ],
+};
+
+const localPathBinding: ClusterRoleBinding = {
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'ClusterRoleBinding',
+  metadata: { name: 'local-path-provisioner-bind' },
+  roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'local-path-provisioner-role' },
+  subjects: [{ kind: 'ServiceAccount', name: localPathAccount, namespace: 'kube-system' }],
+};

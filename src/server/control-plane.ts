@@ -1,0 +1,184 @@
+import { readFileSync } from 'node:fs';
+import { type ApiServer, createApiServer } from '../apiserver/api-server.ts';
+import { ensureBootstrapObjects } from '../apiserver/rbac/bootstrap.ts';
+import { apiServerUser, ClusterSecurity } from '../apiserver/security.ts';
+import type { Client } from '../client/client.ts';
+import { createClient } from '../client/client-impl.ts';
+import { createControllers } from '../controllers/all.ts';
+import type { Clock } from '../core/clock.ts';
+import { errorCode, WherryError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import type { Backend } from '../datastore/backend.ts';
+import { openSqliteBackend } from '../datastore/sqlite/backend.ts';
+import { builtinKinds } from '../kube/kinds/all.ts';
+import type { UserInfo } from '../kube/user.ts';
+import { createEventRecorder } from '../runtime/event-recorder.ts';
+import { createManager, type Manager } from '../runtime/manager.ts';
+import { Scheduler } from '../scheduler/scheduler.ts';
+import { startCompaction } from './compaction.ts';
+import { nthAddress, type ServerOptions } from './options.ts';
+import type { Paths } from './paths.ts';
+import { writeKubeconfig } from './pki/kubeconfig.ts';
+import { ensurePki, type Pki } from './pki/pki.ts';
+import type { Progress } from './progress.ts';
+
+export interface ControlPlaneOptions {
+  readonly options: ServerOptions;
+  readonly paths: Paths;
+  readonly progress: Progress;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Datastore, API server, controllers and scheduler of this process. Disposing stops them in the reverse order. */
+export interface ControlPlane extends AsyncDisposable {
+  readonly api: ApiServer;
+  readonly pki: Pki;
+  /** The API as the cluster's superuser, for what the process itself needs. */
+  readonly client: Client;
+  readonly manager: Manager;
+  /** The API as one of the cluster's own users. */
+  clientFor(user: UserInfo): Client;
+}
+
+/** Who a component of kube-system is for the API server: the service account of that name. */
+export function componentUser(name: string): UserInfo {
+  return {
+    name: `system:serviceaccount:kube-system:${name}`,
+    groups: ['system:serviceaccounts', 'system:serviceaccounts:kube-system', 'system:authenticated'],
+  };
+}
+
+/** Starts the control plane; resolves when it serves. */
+export async function startControlPlane(context: ControlPlaneOptions): Promise<ControlPlane> {
+  const { options, paths, progress, clock, log } = context;
+  const stack = new AsyncDisposableStack();
+  try {
+    const pki = await progress.step(
+      'Certificates',
+      () => preparePki(options, paths, clock),
+      () => paths.tls,
+    );
+    const backend = await progress.step(
+      'Datastore',
+      () => openSqliteBackend({ directory: paths.db, clock, log: log.child({ room: 'datastore' }) }),
+      () => `SQLite in ${paths.db}`,
+    );
+    stack.use(backend);
+    const api = stack.use(
+      await progress.step(
+        'API server',
+        () => startApi(context, backend, pki),
+        () => `https://${options.nodeIp}:${options.httpsListenPort}`,
+      ),
+    );
+    stack.use(startCompaction({ backend, clock, log: log.child({ room: 'datastore' }) }));
+    const clientFor = (user: UserInfo) => createClient(api.transport(user, userAgentOf(user)));
+    const client = clientFor(apiServerUser);
+    await progress.step('First objects', () => ensureBootstrapObjects(client));
+    const manager = createManager({
+      client,
+      // Each controller acts as a service account of its own, with no more rights than it needs.
+      clientFor: (name) => clientFor(componentUser(name)),
+      clock,
+      log: log.child({ room: 'controllers' }),
+    });
+    stack.use(manager);
+    await progress.step('Controllers', () =>
+      manager.run(
+        createControllers({
+          rootCaPem: pki.serverAuthority.certificate,
+          clusterCidrs: [options.clusterCidr],
+        }),
+      ),
+    );
+    await progress.step('Scheduler', async () => {
+      const user: UserInfo = { name: 'system:kube-scheduler', groups: ['system:authenticated'] };
+      const schedulerClient = clientFor(user);
+      const room = log.child({ room: 'scheduler' });
+      const events = stack.use(
+        createEventRecorder({ client: schedulerClient, clock, log: room, component: 'default-scheduler' }),
+      );
+      await stack.use(new Scheduler({ client: schedulerClient, informers: manager, events, clock, log: room })).start();
+    });
+    const owned = stack.move();
+    return { api, pki, client, manager, clientFor, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+function userAgentOf(user: UserInfo): string {
+  return user.name.slice(user.name.lastIndexOf(':') + 1);
+}
+
+async function preparePki(options: ServerOptions, paths: Paths, clock: Clock): Promise<Pki> {
+  const pki = await ensurePki({
+    directory: paths.tls,
+    subjectAltNames: [options.nodeName, options.nodeIp, ...options.tlsSan],
+    serviceAddress: nthAddress(options.serviceCidr, 1),
+    clusterDomain: options.clusterDomain,
+    nowMs: clock.now(),
+  });
+  const host = options.bindAddress === '0.0.0.0' || options.bindAddress === '::' ? '127.0.0.1' : options.bindAddress;
+  const server = `https://${host.includes(':') ? `[${host}]` : host}:${options.httpsListenPort}`;
+  const file = { server, authority: pki.serverAuthority.certificate, client: pki.admin, name: 'default' };
+  await writeKubeconfig(options.writeKubeconfig, file, options.writeKubeconfigMode);
+  return pki;
+}
+
+async function startApi({ options, clock, log }: ControlPlaneOptions, backend: Backend, pki: Pki): Promise<ApiServer> {
+  let security: ClusterSecurity | undefined;
+  const api = await createApiServer({
+    backend,
+    kinds: builtinKinds,
+    security: (context) => {
+      security = new ClusterSecurity(context, {
+        issuer: `https://kubernetes.default.svc.${options.clusterDomain}`,
+        serviceAccountKey: pki.serviceAccounts.privateKey,
+        staticTokens: new Map(),
+        anonymous: true,
+        externalUrl: `https://${options.nodeIp}:${options.httpsListenPort}`,
+        clock,
+      });
+      return security.security;
+    },
+    serviceCidrs: [options.serviceCidr],
+    tls: { cert: pki.apiServer.certificate, key: pki.apiServer.key, clientCa: pki.clientAuthority.certificate },
+    clock,
+    log: log.child({ room: 'apiserver' }),
+  });
+  try {
+    security?.serveOn(api);
+    await api.listen(options.bindAddress, options.httpsListenPort);
+    return api;
+  } catch (cause) {
+    await api[Symbol.asyncDispose]();
+    if (errorCode(cause) !== 'EADDRINUSE') throw cause;
+    throw new WherryError(
+      'PORT_IN_USE',
+      `port ${options.httpsListenPort} of ${options.bindAddress} is in use${holderOf(options.httpsListenPort)}`,
+      {
+        cause,
+        hint: 'stop that program, or give another --https-listen-port',
+      },
+    );
+  }
+}
+
+/** ` by process 123 (nginx)`, as far as /proc tells; empty when it does not. */
+function holderOf(port: number): string {
+  const holder = listenerOf(port, readFileSync('/proc/net/tcp', 'utf8'));
+  return holder === undefined ? '' : ` (socket inode ${holder})`;
+}
+
+/** The inode of the socket that listens on a port, from the text of /proc/net/tcp (proc(5)). */
+export function listenerOf(port: number, table: string): string | undefined {
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  for (const line of table.split('\n').slice(1)) {
+    const [, local = '', , state, , , , , , inode] = line.trim().split(/\s+/);
+    if (local.endsWith(suffix) && state === '0A') return inode;
+  }
+  return undefined;
+}

@@ -1,0 +1,207 @@
+import { readFile } from 'node:fs/promises';
+import os from 'node:os';
+import type { Client } from '../client/client.ts';
+import type { Informer } from '../client/informer.ts';
+import type { Clock } from '../core/clock.ts';
+import { describeError, WherryError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { ensureAddress } from '../engines/iproute2/ip.ts';
+import { nodes } from '../kube/resources.gen.ts';
+import type { Node } from '../kube/types.gen.ts';
+import type { UserInfo } from '../kube/user.ts';
+import { createClusterView } from '../network/dns/cluster-view.ts';
+import { Forwarder, upstreamsOf } from '../network/dns/forwarder.ts';
+import { DnsServer } from '../network/dns/server.ts';
+import { ServiceProxy } from '../network/services/service-proxy.ts';
+import { createNodeAgent, type NodeAgent } from '../node/agent.ts';
+import { listenKubelet } from '../node/streaming/listener.ts';
+import { createEventRecorder } from '../runtime/event-recorder.ts';
+import { createLocalPathControllers } from '../storage/localpath/provisioner.ts';
+import { ensureAddons, localPathAccount } from './addons.ts';
+import { type ControlPlane, componentUser } from './control-plane.ts';
+import { bridge, clusterNames, serviceTable } from './names.ts';
+import { nodeParts } from './node-parts.ts';
+import type { ServerOptions } from './options.ts';
+import type { Paths } from './paths.ts';
+import { ensureNodePki } from './pki/pki.ts';
+import type { Progress } from './progress.ts';
+
+/** The node's software version as it shows in `kubectl get nodes`. */
+const kubeletVersion = 'v1.36.2+wherry1';
+const kubeletPort = 10250;
+const dnsPort = 53;
+/** How long the node may take to become Ready before the start is called failed. */
+const readyTimeoutMs = 120_000;
+const endPodsTimeoutMs = 60_000;
+
+export interface LocalNodeOptions {
+  readonly options: ServerOptions;
+  readonly paths: Paths;
+  readonly progress: Progress;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly controlPlane: ControlPlane;
+}
+
+export interface LocalNode {
+  /** With `keepPods` containers, their network and containerd run on. */
+  stop(keepPods: boolean): Promise<void>;
+}
+
+/** Starts this machine's node; resolves when it is Ready. */
+export async function startLocalNode(context: LocalNodeOptions): Promise<LocalNode> {
+  const { options, progress, controlPlane, clock, log } = context;
+  const { manager } = controlPlane;
+  const stack = new AsyncDisposableStack();
+  try {
+    await progress.step('Addons', () => ensureAddons(controlPlane.client, options));
+    const agent = await progress.step('Node agent', () => startAgent(context, stack));
+    const nodeInformer = manager.of(nodes);
+    const node = await progress.step('Node', () => untilReady(nodeInformer, options.nodeName, clock), describeNode);
+    if (!options.disable.includes('coredns')) {
+      await progress.step(
+        'Cluster DNS',
+        () => startDns(context, stack),
+        () => options.clusterDns,
+      );
+    }
+    await progress.step('Services', () => startProxy(context, node, stack));
+    if (!options.disable.includes('local-storage')) {
+      const hostname = node.metadata.labels?.['kubernetes.io/hostname'] ?? options.nodeName;
+      const storage = createLocalPathControllers({ name: options.nodeName, hostname });
+      await progress.step(
+        'Local storage',
+        () => manager.run(storage),
+        () => 'class local-path',
+      );
+    }
+    const owned = stack.move();
+    return {
+      async stop(keepPods) {
+        if (!keepPods) await agent.endPods(AbortSignal.timeout(endPodsTimeoutMs));
+        await owned.disposeAsync();
+        await agent.stop({ runtime: keepPods ? 'keep' : 'stop' });
+        log.info('the node agent has stopped', { keepPods });
+      },
+    };
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+/** The client as which the local-path controllers write. */
+export function storageClient(controlPlane: ControlPlane): Client {
+  return controlPlane.clientFor(componentUser(localPathAccount));
+}
+
+async function startAgent(context: LocalNodeOptions, stack: AsyncDisposableStack): Promise<NodeAgent> {
+  const { options, paths, clock, controlPlane } = context;
+  const log = context.log.child({ room: 'node' });
+  const user: UserInfo = { name: `system:node:${options.nodeName}`, groups: ['system:nodes', 'system:authenticated'] };
+  const client = controlPlane.clientFor(user);
+  const events = stack.use(createEventRecorder({ client, clock, log, component: 'kubelet', host: options.nodeName }));
+  const names = clusterNames(options.dataDir);
+  const agent = createNodeAgent({
+    nodeName: options.nodeName,
+    nodeIPs: [options.nodeIp],
+    hostname: os.hostname(),
+    client,
+    informers: controlPlane.manager,
+    events,
+    clock,
+    log,
+    version: kubeletVersion,
+    folder: paths.agent,
+    runFolder: names.runFolder,
+    logFolder: names.podLogs,
+    cgroupRoot: names.cgroupRoot,
+    cniConfigFolder: paths.cniConfig,
+    network: { bridge, mtu: 1500 },
+    clusterDns: { servers: [options.clusterDns], domain: options.clusterDomain },
+    kubeletPort,
+    registriesFile: '/etc/wherry/registries.yaml',
+    ...(options.containerRuntimeEndpoint === undefined
+      ? {}
+      : { containerRuntimeEndpoint: options.containerRuntimeEndpoint }),
+    parts: nodeParts(options),
+  });
+  await agent.start();
+  const pki = await ensureNodePki(controlPlane.pki, {
+    directory: paths.agent,
+    name: options.nodeName,
+    addresses: [options.nodeIp],
+    nowMs: clock.now(),
+  });
+  void pki;
+  void listenKubelet;
+  return agent;
+}
+
+function untilReady(informer: Informer<Node>, name: string, clock: Clock): Promise<Node> {
+  return new Promise((resolve, reject) => {
+    let last = 'the node has not registered';
+    const timer = clock.after(readyTimeoutMs, () => {
+      subscription[Symbol.dispose]();
+      reject(new WherryError('NODE_NOT_READY', `the node is not Ready after ${readyTimeoutMs / 1000} s: ${last}`));
+    });
+    const look = (node: Node | undefined) => {
+      const ready = node?.status?.conditions?.find((c) => c.type === 'Ready');
+      if (ready?.message !== undefined) last = ready.message;
+      if (node === undefined || ready?.status !== 'True' || !node.spec?.podCIDR) return;
+      timer[Symbol.dispose]();
+      queueMicrotask(() => subscription[Symbol.dispose]());
+      resolve(node);
+    };
+    const subscription = informer.subscribe(({ key, current }) => {
+      if (key === name) look(current);
+    });
+  });
+}
+
+function describeNode(node: Node): string {
+  const { nodeInfo } = node.status ?? {};
+  return `${node.metadata.name} is Ready (${nodeInfo?.containerRuntimeVersion}, pods ${node.spec?.podCIDR})`;
+}
+
+async function startDns(
+  { options, controlPlane, clock, log }: LocalNodeOptions,
+  stack: AsyncDisposableStack,
+): Promise<void> {
+  const view = createClusterView(controlPlane.manager);
+  await view.synced;
+  await ensureAddress(`${options.clusterDns}/${options.clusterDns.includes(':') ? 128 : 32}`, 'lo');
+  const resolvConf = await readFile('/etc/resolv.conf', 'utf8').catch(() => '');
+  const dns = new DnsServer({
+    address: options.clusterDns,
+    port: dnsPort,
+    zone: options.clusterDomain,
+    view,
+    forwarder: new Forwarder({ upstreams: upstreamsOf(resolvConf, [options.clusterDns]), clock }),
+    log: log.child({ room: 'dns' }),
+  });
+  await dns.listen();
+  stack.use(dns);
+}
+
+async function startProxy(context: LocalNodeOptions, node: Node, stack: AsyncDisposableStack): Promise<void> {
+  const { options, progress, controlPlane, clock, log } = context;
+  const proxy = new ServiceProxy({
+    informers: controlPlane.manager,
+    clock,
+    log: log.child({ room: 'services' }),
+    nodeName: options.nodeName,
+    clusterCidr: options.clusterCidr,
+    podCidr: node.spec?.podCIDR ?? options.clusterCidr,
+    ownAddresses: new Set(options.disable.includes('coredns') ? [] : [options.clusterDns]),
+    table: serviceTable,
+    onStatus: (problem) => progress.report('Services', problem === null ? 'running' : 'failed', problem ?? 'ready'),
+  });
+  stack.use(proxy);
+  await proxy.start().catch((cause: unknown) => {
+    throw new WherryError('SERVICE_RULES', `the kernel refuses the rules of Services: ${describeError(cause)}`, {
+      cause,
+      hint: 'use a kernel with CONFIG_NF_TABLES, CONFIG_NFT_NAT, CONFIG_NFT_FIB_IPV4 and CONFIG_NFT_NUMGEN',
+    });
+  });
+}

@@ -1,0 +1,19 @@
+import { createHash } from 'node:crypto';
+import { defaultDataDir } from './options.ts';
+
+/** The bridge of the pod network. */
+export const bridge = 'cni0';
+/** The nftables table of Services. */
+export const serviceTable = 'wherry';
+
+/** Names of what lives outside the data directory; clusters beside each other don't share them. */
+export function clusterNames(dataDir: string): {
+  readonly runFolder: string;
+  readonly cgroupRoot: string;
+  readonly podLogs: string;
+} {
+  if (dataDir === defaultDataDir)
+    return { runFolder: '/run/wherry/default', cgroupRoot: '/kubepods', podLogs: '/var/log/pods' };
+  const id = createHash('sha256').update(dataDir).digest('hex').slice(0, 8);
+  return { runFolder: `/run/wherry/${id}`, cgroupRoot: `/kubepods-${id}`, podLogs: `${dataDir}/agent/pod-logs` };
+}

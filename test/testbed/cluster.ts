@@ -1,0 +1,192 @@
+/**
+ * A whole cluster for a test: `./wherry server` with a data directory of its own in a network namespace of its own, and
+ * kubectl pointed at it. Everything ends with `[Symbol.asyncDispose]`, also when the test fails.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { appendFileSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import {
+  type CommandOptions,
+  type CommandResult,
+  eventually,
+  type KubectlVersion,
+  kubectlPath,
+  runCommand,
+} from './kubectl.ts';
+
+const root = path.join(import.meta.dirname, '../..');
+
+export interface ClusterOptions {
+  /** Short and unique among the clusters that run at the same time; becomes part of names. */
+  readonly name: string;
+  /** Image archives that lie in the images folder from the start. */
+  readonly images?: readonly string[];
+  /** Further flags of `wherry server`. */
+  readonly flags?: readonly string[];
+}
+
+export interface TestCluster extends AsyncDisposable {
+  readonly dataDir: string;
+  readonly kubeconfig: string;
+  /** The node's address, reachable from the test. */
+  readonly nodeIp: string;
+  readonly port: number;
+  /** Runs kubectl; its exit status is the caller's to judge. */
+  kubectl(
+    args: readonly string[],
+    options?: CommandOptions & { readonly version?: KubectlVersion },
+  ): Promise<CommandResult>;
+  /** Runs kubectl and resolves with its output; throws with what it said when it fails. */
+  must(args: readonly string[], options?: CommandOptions & { readonly version?: KubectlVersion }): Promise<string>;
+  /** Runs `./wherry` for this cluster. */
+  wherry(args: readonly string[]): Promise<CommandResult>;
+  /** Runs any program inside the cluster's network namespace. */
+  inside(command: string, args: readonly string[], options?: CommandOptions): Promise<CommandResult>;
+  /** A program inside the namespace, for the caller to talk to. It is killed with the cluster. */
+  start(command: string, args: readonly string[]): ChildProcess;
+  /** Ends the server as `kill -9` does. */
+  kill(): Promise<void>;
+  /** Starts the server again and waits until the cluster is ready. */
+  restart(): Promise<void>;
+  /** The server's log so far. */
+  log(): string;
+}
+
+let count = 0;
+
+/** Starts a cluster and resolves when its node is Ready. */
+export async function startCluster(options: ClusterOptions): Promise<TestCluster> {
+  const index = ++count;
+  const namespace = `wt-${options.name}-${process.pid}`;
+  const folder = mkdtempSync(path.join(tmpdir(), `wherry-${options.name}-`));
+  const dataDir = path.join(folder, 'data');
+  const kubeconfig = path.join(folder, 'kubeconfig.yaml');
+  const logFile = path.join(folder, 'server.log');
+  // Out of the ranges that tests and clusters use otherwise; each cluster its own network.
+  const third = (process.pid + index) % 250;
+  const nodeIp = `198.18.${third}.2`;
+  const gateway = `198.18.${third}.1`;
+  const veth = `wt${(process.pid % 100000).toString(36)}${index}`;
+  const port = 6443;
+  const children = new Set<ChildProcess>();
+  let server: ChildProcess | undefined;
+
+  const host = async (command: string, args: readonly string[]) => {
+    const result = await runCommand(command, args);
+    if (result.status !== 0) throw new Error(`${command} ${args.join(' ')}: ${result.stderr}`);
+  };
+  const inNamespace = (command: string, args: readonly string[]) =>
+    ['nsenter', `--net=/run/netns/${namespace}`, '--', command, ...args] as const;
+  const inside = (command: string, args: readonly string[], more?: CommandOptions) => {
+    const [program, ...rest] = inNamespace(command, args);
+    return runCommand(program, rest, more);
+  };
+  const start = (command: string, args: readonly string[]) => {
+    const [program, ...rest] = inNamespace(command, args);
+    const child = spawn(program, rest, { env: { ...process.env, KUBECONFIG: kubeconfig }, stdio: 'pipe' });
+    children.add(child);
+    child.once('close', () => children.delete(child));
+    return child;
+  };
+  const wherry = (args: readonly string[]) =>
+    inside(path.join(root, 'wherry'), [...args, '--data-dir', dataDir], { timeoutMs: 180_000 });
+  const log = () => (existsSync(logFile) ? readFileSync(logFile, 'utf8') : '');
+
+  async function run(): Promise<void> {
+    const flags = [
+      '--https-listen-port',
+      String(port),
+      '--write-kubeconfig',
+      kubeconfig,
+      '--node-ip',
+      nodeIp,
+      '--node-name',
+      'node-1',
+    ];
+    const child = start(path.join(root, 'wherry'), [
+      'server',
+      '--data-dir',
+      dataDir,
+      ...flags,
+      ...(options.flags ?? []),
+    ]);
+    server = child;
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on('data', (chunk: Buffer) => appendFileSync(logFile, chunk));
+    await eventually('the cluster is ready', 120_000, async () => {
+      if (child.exitCode !== null) throw new Error(`the server ended with status ${child.exitCode}`);
+      return (await wherry(['status'])).status === 0 || undefined;
+    }).catch((cause: unknown) => {
+      throw new Error(`the cluster did not start:\n${log().slice(-4000)}`, { cause });
+    });
+  }
+
+  async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const closed = new Promise((resolve) => child.once('close', resolve));
+    child.kill(signal);
+    await closed;
+  }
+
+  async function dispose(): Promise<void> {
+    for (const child of children) if (child !== server) await ended(child, 'SIGKILL');
+    const reset = await wherry(['reset', '--yes']);
+    if (server !== undefined) await ended(server, 'SIGKILL');
+    await runCommand('ip', ['netns', 'delete', namespace]);
+    await runCommand('ip', ['link', 'delete', veth]);
+    if (reset.status !== 0) throw new Error(`reset failed: ${reset.stderr}\n${log().slice(-2000)}`);
+    rmSync(folder, { recursive: true, force: true });
+  }
+
+  const kubectl: TestCluster['kubectl'] = (args, more = {}) =>
+    inside(kubectlPath(more.version ?? '1.36'), args, {
+      ...more,
+      environment: { KUBECONFIG: kubeconfig, KUBECACHEDIR: path.join(folder, 'kubectl-cache'), ...more.environment },
+    });
+  const cluster: TestCluster = {
+    dataDir,
+    kubeconfig,
+    nodeIp,
+    port,
+    kubectl,
+    async must(args, more) {
+      const result = await kubectl(args, more);
+      if (result.status === 0) return result.stdout;
+      throw new Error(`kubectl ${args.join(' ')}: status ${result.status}\n${result.stdout}\n${result.stderr}`);
+    },
+    wherry,
+    inside,
+    start,
+    async kill() {
+      if (server !== undefined) await ended(server, 'SIGKILL');
+    },
+    restart: run,
+    log,
+    [Symbol.asyncDispose]: dispose,
+  };
+  try {
+    mkdirSync(path.join(dataDir, 'agent/images'), { recursive: true });
+    for (const archive of options.images ?? [])
+      copyFileSync(archive, path.join(dataDir, 'agent/images', path.basename(archive)));
+    await host('ip', ['netns', 'add', namespace]);
+    await host('ip', ['link', 'add', veth, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace]);
+    await host('ip', ['address', 'add', `${gateway}/24`, 'dev', veth]);
+    await host('ip', ['link', 'set', veth, 'up']);
+    for (const args of [
+      ['link', 'set', 'lo', 'up'],
+      ['address', 'add', `${nodeIp}/24`, 'dev', 'eth0'],
+      ['link', 'set', 'eth0', 'up'],
+      ['route', 'add', 'default', 'via', gateway],
+    ]) {
+      await host('ip', ['-netns', namespace, ...args]);
+    }
+    await run();
+    return cluster;
+  } catch (error) {
+    await dispose().catch((second: unknown) => {
+      throw new AggregateError([error, second], `the cluster did not start, and what was started could not be ended`);
+    });
+    throw error;
+  }
+}
