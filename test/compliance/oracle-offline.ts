@@ -164,10 +164,12 @@ function run(kind: Kind, step: Step, old: KubeObject | undefined): Outcome | und
   const metadata = decoded.object['metadata'];
   if (isObject(metadata))
     Object.assign(metadata, setByRegistry(old), { uid: metadata['uid'] ?? old?.metadata.uid ?? 'u' });
-  if (resource.kind !== 'CertificateSigningRequest') admit(resource.kind, decoded.object, isObject(body) ? body : {});
+  if (resource.kind !== 'CertificateSigningRequest')
+    admit(resource.kind, decoded.object, isObject(body) ? body : {}, !isUpdate);
   if (isUpdate && old !== undefined) strategy.prepareForUpdate(editable, old);
   else strategy.prepareForCreate(editable);
-  if (resource.kind === 'CertificateSigningRequest') admit(resource.kind, decoded.object, isObject(body) ? body : {});
+  if (resource.kind === 'CertificateSigningRequest')
+    admit(resource.kind, decoded.object, isObject(body) ? body : {}, !isUpdate);
   const errors = isUpdate && old !== undefined ? strategy.validateUpdate(object, old) : strategy.validateCreate(object);
   const warnings = [...decoded.warnings, ...(strategy.warnings?.(object, isUpdate ? (old ?? null) : null) ?? [])];
   if (errors.length > 0) return { causes: errors.map(renderFieldError), warnings };
@@ -176,12 +178,15 @@ function run(kind: Kind, step: Step, old: KubeObject | undefined): Outcome | und
 
 /** What an update keeps of the stored metadata. */
 function setByRegistry(old: KubeObject | undefined): object {
-  const { creationTimestamp } = old?.metadata ?? {};
-  return creationTimestamp === undefined ? {} : { creationTimestamp };
+  const { creationTimestamp, resourceVersion } = old?.metadata ?? {};
+  return {
+    ...(creationTimestamp !== undefined && { creationTimestamp }),
+    ...(resourceVersion !== undefined && { resourceVersion }),
+  };
 }
 
 /** What a server's admission would set and validation expects. */
-function admit(kind: string, object: Body, expected: Body): void {
+function admit(kind: string, object: Body, expected: Body, isCreate: boolean): void {
   const spec = object['spec'];
   const wanted = expected['spec'];
   if (kind === 'Pod' && isObject(spec)) {
@@ -193,18 +198,19 @@ function admit(kind: string, object: Body, expected: Body): void {
   if (kind === 'CertificateSigningRequest' && isObject(spec) && isObject(wanted)) {
     for (const member of ['username', 'uid', 'groups', 'extra']) spec[member] = wanted[member];
   }
+  if (kind === 'Service' && isObject(spec) && isObject(wanted)) {
+    for (const member of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy', 'healthCheckNodePort']) {
+      if (wanted[member] !== undefined) spec[member] ??= draft(wanted[member]);
+    }
+  }
   if (
     kind === 'Service' &&
+    isCreate &&
     isObject(spec) &&
     spec['type'] === 'LoadBalancer' &&
     spec['externalTrafficPolicy'] === 'Local'
   ) {
     spec['healthCheckNodePort'] ??= 30002;
-  }
-  if (kind === 'Service' && isObject(spec) && isObject(wanted)) {
-    for (const member of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy', 'healthCheckNodePort']) {
-      if (wanted[member] !== undefined) spec[member] ??= draft(wanted[member]);
-    }
   }
 }
 
