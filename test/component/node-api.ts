@@ -7,6 +7,7 @@ import type { Log } from '../../src/core/log.ts';
 import { openSqliteBackend } from '../../src/datastore/sqlite/backend.ts';
 import { builtinKinds } from '../../src/kube/kinds/all.ts';
 import { namespaces } from '../../src/kube/resources.gen.ts';
+import { isReason } from '../../src/kube/status-error.ts';
 import { systemMasters, type UserInfo } from '../../src/kube/user.ts';
 import { createSharedInformers, type SharedInformers } from '../../src/runtime/shared-informers.ts';
 
@@ -36,7 +37,9 @@ export async function startApi(directory: string, log: Log): Promise<NodeApi> {
   });
   const client = createClient(server.transport(admin, 'test'));
   for (const name of ['default', 'test', 'kube-node-lease'])
-    await client.create(namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+    await client.create(namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }).catch((thrown) => {
+      if (!isReason(thrown, 'AlreadyExists')) throw thrown;
+    });
   const informers = createSharedInformers(client, { clock: systemClock, log });
   return {
     client,

@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/core/clock.ts';
@@ -33,11 +34,12 @@ export interface NodeHarness extends AsyncDisposable {
 /** A control plane and a node agent with a containerd of its own; ends everything that it started, by its own paths. */
 export async function startNode(
   parts: (context: NodePartsContext) => NodeParts,
-  level: LogLevel = 'silent',
+  options: { readonly level?: LogLevel; readonly folder?: string } = {},
 ): Promise<NodeHarness> {
-  const id = `${process.pid % 30_000}`;
-  const folder = await mkdtemp(join(tmpdir(), 'wherry-node-'));
-  const log = createLog(level);
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'wherry-node-')));
+  // Names that are the kernel's, not the folder's: derived from it, so that a second process finds them again.
+  const id = createHash('sha256').update(folder).digest('hex').slice(0, 8);
+  const log = createLog(options.level ?? 'silent');
   const api = await startApi(join(folder, 'db'), log);
   const network = {
     name: 'wherry',
@@ -50,8 +52,7 @@ export async function startNode(
   const cgroupRoot = `/wherry-test-${id}`;
   const images = join(folder, 'agent', 'images');
   await mkdir(images, { recursive: true });
-  const archive = await imageArchive('busybox');
-  await run('cp', [archive, join(images, 'busybox.tar')]);
+  await copyFile(await imageArchive('busybox'), join(images, 'busybox.tar'));
   const recorder = createEventRecorder({
     client: api.client,
     clock: systemClock,
