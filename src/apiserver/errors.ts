@@ -178,6 +178,16 @@ export function unsupportedMediaType(accepted: readonly string[]): StatusError {
   });
 }
 
+/** A patch of a media type that the resource does not take. */
+export function unsupportedPatchType(): StatusError {
+  return failure({
+    code: 415,
+    reason: 'UnsupportedMediaType',
+    message: '415: Unsupported Media Type',
+    details: {},
+  });
+}
+
 export function entityTooLarge(limitBytes: number): StatusError {
   return failure({
     code: 413,

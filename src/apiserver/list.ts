@@ -15,9 +15,10 @@ export const freshnessTimeoutMs = 3000;
 const storePageSize = 500;
 
 /** Resolves when the caches are at least as new as `revision`; throws Timeout (504) when that takes too long. */
-export async function waitForRevision(hub: WatchHub, revision: Revision): Promise<void> {
+export async function waitForRevision(hub: WatchHub, revision: Revision, limitMs = freshnessTimeoutMs): Promise<void> {
   if (hub.revision >= revision) return;
-  if (!(await hub.waitFor(revision, freshnessTimeoutMs))) throw resourceVersionTooLarge(revision, hub.revision);
+  if (!(await hub.waitFor(revision, Math.min(limitMs, freshnessTimeoutMs))))
+    throw resourceVersionTooLarge(revision, hub.revision);
 }
 
 /** What a list shows and where it goes on. */

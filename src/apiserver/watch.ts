@@ -53,6 +53,8 @@ export function watch(hub: WatchHub, served: ServedKind, selection: Selection, o
   };
 }
 
+const answerMarginMs = 100;
+
 class Watcher implements Disposable {
   readonly #hub: WatchHub;
   readonly #served: ServedKind;
@@ -72,7 +74,10 @@ class Watcher implements Disposable {
 
   async beginWhenFresh(revision: Revision): Promise<void> {
     try {
-      await waitForRevision(this.#hub, revision);
+      const { timeoutSeconds } = this.#options;
+      // The client must get to hear why nothing came.
+      const limit = timeoutSeconds === undefined ? undefined : timeoutSeconds * 1000 - answerMarginMs;
+      await waitForRevision(this.#hub, revision, limit);
     } catch (thrown) {
       if (!(thrown instanceof StatusError)) throw thrown;
       this.#fail(thrown);

@@ -53,13 +53,28 @@ export class Entry {
 }
 
 const metadataMember = Buffer.from('"metadata":{');
+const uidMember = Buffer.from('"uid":"');
+const uidLength = 36;
+
+// Behind the uid, or where metadata begins for objects that have none.
+function versionOffset(source: Buffer): number {
+  const start = source.indexOf(metadataMember) + metadataMember.length;
+  const uid = source.indexOf(uidMember, start);
+  const end = uid + uidMember.length + uidLength;
+  const isFound = uid >= 0 && uid - start < uidSearchBytes && source[end] === quote && source[end + 1] === commaByte;
+  return isFound ? end + 2 : start;
+}
+
+// Names, namespace and generateName are all that stands before the uid.
+const uidSearchBytes = 2048;
+const quote = 0x22;
+const commaByte = 0x2c;
 
 /** The bytes under which an object is stored. Kind, apiVersion and metadata come first; resourceVersion is left out. */
 export function encodeStored(object: KubeObject): Buffer {
   const { kind, apiVersion, metadata, ...rest } = object;
-  return Buffer.from(
-    JSON.stringify({ kind, apiVersion, metadata: { ...metadata, resourceVersion: undefined }, ...rest }),
-  );
+  const ordered = orderedMetadata({ ...metadata, resourceVersion: undefined });
+  return Buffer.from(JSON.stringify({ kind, apiVersion, metadata: ordered, ...rest }));
 }
 
 /** An entry from what the datastore holds. `object`, when the caller has it, must be what `stored` encodes. */
@@ -71,7 +86,7 @@ export function decodeStored(
   object?: KubeObject,
 ): Entry {
   const source = Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength);
-  const start = source.indexOf(metadataMember) + metadataMember.length;
+  const start = versionOffset(source);
   const comma = source[start] === closingBrace ? '' : ',';
   const member = `"resourceVersion":"${revision}"${comma}`;
   const line = Buffer.allocUnsafeSlow(source.length + member.length + 1);
@@ -80,8 +95,33 @@ export function decodeStored(
   source.copy(line, start + member.length, start);
   line[line.length - 1] = newline;
   if (object === undefined) return new Entry(namespace, name, revision, line);
-  const metadata = { ...object.metadata, resourceVersion: String(revision) };
+  const metadata = orderedMetadata({ ...object.metadata, resourceVersion: String(revision) });
   return new Entry(namespace, name, revision, line, { ...object, metadata });
+}
+
+// The order in which Go writes ObjectMeta: what people read, and what error messages show, is the same everywhere.
+const metadataOrder = [
+  'name',
+  'generateName',
+  'namespace',
+  'selfLink',
+  'uid',
+  'resourceVersion',
+  'generation',
+  'creationTimestamp',
+  'deletionTimestamp',
+  'deletionGracePeriodSeconds',
+  'labels',
+  'annotations',
+  'ownerReferences',
+  'finalizers',
+  'managedFields',
+] as const;
+
+function orderedMetadata(metadata: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const ordered: Record<string, unknown> = {};
+  for (const name of metadataOrder) if (metadata[name] !== undefined) ordered[name] = metadata[name];
+  return ordered;
 }
 
 const closingBrace = 0x7d;

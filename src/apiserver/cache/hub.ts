@@ -210,9 +210,8 @@ export class WatchHub implements AsyncDisposable {
     const revision = await this.#readAll((parsed, modRevision, value) => {
       const cache = this.resource(parsed);
       const entry = decodeStored(parsed.namespace, parsed.name, modRevision, value);
-      let keys = found.get(cache);
-      if (keys === undefined) found.set(cache, (keys = new Set()));
-      keys.add(entry.key);
+      const keys = found.get(cache) ?? new Set<string>();
+      found.set(cache, keys.add(entry.key));
       if (cache.get(parsed.namespace, parsed.name)?.revision !== modRevision) changes.push({ cache, entry });
     });
     const now = this.#clock.now();

@@ -138,7 +138,7 @@ export function decodeValue(parsed: ParsedBody, expected: Expected, fieldValidat
   const { group, version } = splitApiVersion(apiVersion);
   const isExpected = kind === expected.kind && apiVersion === expectedVersion;
   const schema = isExpected ? expected.schema : expected.knows?.(group, version, kind);
-  const gvk = { version: apiVersion, kind, as: expected.kind };
+  const gvk = { version, kind, as: expected.kind };
   if (schema === undefined) {
     const where = 'in scheme "pkg/api/legacyscheme/scheme.go:30"';
     throw cannotBeHandled(
@@ -164,6 +164,9 @@ export function decodeValue(parsed: ParsedBody, expected: Expected, fieldValidat
   }
   const { kind: _kind, apiVersion: _apiVersion, metadata, ...rest } = object;
   const result = { kind, apiVersion, metadata: isObject(metadata) ? metadata : {}, ...rest };
+  // An empty list means nothing to any other field, but here it asks to forget who owns what.
+  const given = isObject(value) && isObject(value['metadata']) ? value['metadata']['managedFields'] : undefined;
+  if (Array.isArray(given) && given.length === 0) result.metadata['managedFields'] = [];
   return { object: result, warnings };
 }
 

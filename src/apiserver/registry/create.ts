@@ -101,6 +101,15 @@ function stampSystemFields(registry: Registry, metadata: ObjectDraft['metadata']
   delete metadata.selfLink;
 }
 
+/** Takes what only the server sets off an object that a client wants to create, so that nobody gets to own it. */
+export function wipeSystemFields(metadata: ObjectDraft['metadata']): void {
+  delete metadata.creationTimestamp;
+  delete metadata.uid;
+  delete metadata.deletionTimestamp;
+  delete metadata.deletionGracePeriodSeconds;
+  delete metadata.selfLink;
+}
+
 /** A uid for a new object. */
 export function newUid(): string {
   return randomUUID();

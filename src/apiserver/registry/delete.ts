@@ -39,6 +39,10 @@ const returnsObject = new Set([
   'csidrivers.storage.k8s.io',
   'volumeattachments.storage.k8s.io',
   'volumeattributesclasses.storage.k8s.io',
+  'deviceclasses.resource.k8s.io',
+  'resourceclaims.resource.k8s.io',
+  'resourceclaimtemplates.resource.k8s.io',
+  'resourceslices.resource.k8s.io',
 ]);
 // Events own nothing, so nothing waits for their dependents.
 const withoutDependents = new Set(['events', 'events.events.k8s.io']);
@@ -116,6 +120,7 @@ async function tryDelete(registry: Registry, deletion: Deletion, current: Entry)
       if (mark.type !== 'update') return undefined;
     }
     await hooksOf(registry, served).deleted?.(latest.object);
+    if (removed.ok) latest = latest.at(removed.revision);
   }
   return { isGone: true, object: answerOf(served, latest, true) };
 }
@@ -131,11 +136,20 @@ function keyOf(served: ServedKind): string {
   return group === '' ? plural : `${plural}.${group}`;
 }
 
+function isNamespace({ resource }: ServedKind): boolean {
+  return resource.group === '' && resource.plural === 'namespaces';
+}
+
 function checkPreconditions(deletion: Deletion, object: KubeObject): void {
   const { served, name, options } = deletion;
   const { uid, resourceVersion } = options.preconditions ?? {};
   const { metadata } = object;
   const refuse = (why: string) => conflict({ group: served.resource.group, plural: served.resource.kind }, name, why);
+  // Namespaces are deleted by a registry of their own, with words of its own.
+  if (isNamespace(served) && uid !== undefined && uid !== metadata.uid) {
+    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`;
+    throw conflict(served.resource, name, why);
+  }
   if (uid !== undefined && uid !== metadata.uid) {
     throw refuse(
       `the UID in the precondition (${uid}) does not match the UID in record (${metadata.uid}). The object might have been deleted and then recreated`,

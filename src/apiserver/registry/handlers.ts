@@ -1,13 +1,15 @@
-import type { JsonObject } from '../../core/json.ts';
+import type { Json, JsonObject } from '../../core/json.ts';
 import { draft } from '../../kube/draft.ts';
-import type { FieldError } from '../../kube/field-error.ts';
+import { type FieldError, invalid as invalidField } from '../../kube/field-error.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { Schema } from '../../kube/schema/schema.ts';
+import { isReason } from '../../kube/status-error.ts';
 import { type Answer, type Call, objectAnswer } from '../answer.ts';
 import { badRequest, invalid, notFound } from '../errors.ts';
 import type { ServedKind } from '../kind-registry.ts';
 import { list, waitForRevision } from '../list.ts';
 import {
+  type FieldValidation,
   noListOptions,
   parseListOptions,
   parseResourceVersion,
@@ -16,15 +18,15 @@ import {
 } from '../options.ts';
 import { selectionOf } from '../selection.ts';
 import { watch } from '../watch.ts';
-import { decodeBody, decodeValue, type Expected } from './codec.ts';
-import { createObject, dropDuplicateOwners } from './create.ts';
+import { type DecodedObject, decodeBody, decodeValue, type Expected } from './codec.ts';
+import { createObject, dropDuplicateOwners, wipeSystemFields } from './create.ts';
 import { deleteObject } from './delete.ts';
 import { readDeleteOptions } from './delete-options.ts';
 import { appliedOver, withManagedFields } from './field-manager.ts';
 import { type ParsedPatch, parseConfiguration, parsePatch, patchTypeOf } from './patch.ts';
 import type { ObjectDraft, Registry } from './registry.ts';
 import { type Update, updateObject } from './update.ts';
-import { checkName } from './validate.ts';
+import { checkName, settleNamespace } from './validate.ts';
 
 /** The namespace that keys are in: a request for a namespace has it in its URL, but is cluster-scoped. */
 export function namespaceOf(served: ServedKind, call: Call): string {
@@ -71,6 +73,7 @@ export async function create(registry: Registry, served: ServedKind, call: Call)
   );
   for (const text of warnings) call.warn(text);
   const next = object as unknown as ObjectDraft;
+  wipeSystemFields(next.metadata);
   served.kind.strategy.setDefaults(next);
   const write = { served, call, subresource: '', options };
   const managed = withManagedFields(registry, write, null, next);
@@ -139,9 +142,7 @@ function patching(registry: Registry, write: Write, apply: ParsedPatch): Update[
     const { schema } = served;
     const patched = apply(old as unknown as JsonObject, schema.type === 'object' ? schema : null);
     const expected = expectedOf(registry, served);
-    const { object, warnings } = decodePatched(served, () =>
-      decodeValue({ value: patched, bytes: Buffer.alloc(0) }, expected, options.fieldValidation),
-    );
+    const { object, warnings } = decodePatched(patched, expected, options.fieldValidation);
     for (const text of warnings) call.warn(text);
     const next = object as unknown as ObjectDraft;
     served.kind.strategy.setDefaults(next);
@@ -183,31 +184,49 @@ function nameConfiguration(configuration: JsonObject, namespace: string, name: s
   return { ...configuration, metadata: { ...metadata, name, ...space } } as unknown as JsonObject;
 }
 
-// A patch that breaks the object's form is the client's fault, and is told without the kind's name around it.
-function decodePatched<T>(_served: ServedKind, decode: () => T): T {
-  return decode();
+const cannotBeHandled = /^.*? cannot be handled as an? .*?: /;
+
+/** A patch that breaks the object's form makes the patch invalid, not the request. */
+export function decodePatched(patched: Json, expected: Expected, validation: FieldValidation): DecodedObject {
+  try {
+    return decodeValue({ value: patched, bytes: Buffer.alloc(0) }, expected, validation);
+  } catch (thrown) {
+    if (!isReason(thrown, 'BadRequest')) throw thrown;
+    const why = thrown.message.replace(cannotBeHandled, '');
+    throw invalid({ group: '', kind: '' }, '', [
+      invalidField('patch', JSON.stringify(withSortedMembers(patched)), why),
+    ]);
+  }
+}
+
+// The patch libraries of Kubernetes sort the members of what they open.
+function withSortedMembers(value: Json): Json {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function checkPatchedIdentity(served: ServedKind, next: ObjectDraft, old: KubeObject): void {
-  const { name, namespace } = next.metadata;
-  if (name !== undefined && name !== old.metadata.name) {
-    throw badRequest(`the name of the object (${name}) does not match the name on the URL (${old.metadata.name})`);
-  }
-  if (served.resource.namespaced && namespace !== undefined && namespace !== old.metadata.namespace) {
-    throw badRequest(
-      `the namespace of the object (${namespace}) does not match the namespace on the URL (${old.metadata.namespace})`,
-    );
-  }
+  checkName(next.metadata.name, old.metadata.name ?? '');
+  settleNamespace(served, next.metadata, old.metadata.namespace ?? '');
 }
 
 /** DELETE of one object. */
 export async function remove(registry: Registry, served: ServedKind, call: Call): Promise<Answer> {
   const options = await readDeleteOptions(call);
+  if (isJob(served) && options.propagationPolicy === undefined && options.orphanDependents === undefined) {
+    call.warn(
+      'child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning',
+    );
+  }
   const namespace = namespaceOf(served, call);
   const { name } = call.info;
   const deleted = await deleteObject(registry, { served, call, namespace, name, options });
   const isAccepted = !deleted.isGone && options.orphanDependents === false;
   return objectAnswer(isAccepted ? 202 : 200, served, deleted.object);
+}
+
+function isJob({ resource }: ServedKind): boolean {
+  return resource.group === 'batch' && resource.plural === 'jobs';
 }
 
 /** How many objects of a collection are deleted at the same time. */

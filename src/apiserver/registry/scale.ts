@@ -1,20 +1,23 @@
 import type { JsonObject } from '../../core/json.ts';
+import { managerName } from '../../kube/apply/manager-name.ts';
+import { parentManagedFields, type ReplicasPaths, scaleManagedFields } from '../../kube/apply/scale.ts';
+import { updateManagedFields } from '../../kube/apply/update.ts';
 import { draft } from '../../kube/draft.ts';
 import { invalid as invalidField } from '../../kube/field-error.ts';
 import type { TableColumn } from '../../kube/kind.ts';
 import { ageOf } from '../../kube/kinds/name-and-age.ts';
-import type { KubeObject } from '../../kube/object.ts';
+import type { KubeObject, ManagedFieldsEntry } from '../../kube/object.ts';
 import { findSchema } from '../../kube/schema/builtin.ts';
 import type { Schema } from '../../kube/schema/schema.ts';
+import { formatTime } from '../../kube/time.ts';
 import type { LabelSelector } from '../../kube/types.gen.ts';
 import { type Answer, type Call, decodedOf, objectAnswer, type Presentation } from '../answer.ts';
 import { invalid, notFound } from '../errors.ts';
 import type { ServedKind } from '../kind-registry.ts';
-import { parseWriteOptions } from '../options.ts';
+import { parseWriteOptions, type WriteOptions } from '../options.ts';
 import type { SubresourceHandler } from '../routes.ts';
-import { decodeBody, decodeValue, type Expected } from './codec.ts';
-import { withManagedFields } from './field-manager.ts';
-import { updateOf } from './handlers.ts';
+import { decodeBody, type Expected } from './codec.ts';
+import { decodePatched, updateOf } from './handlers.ts';
 import { parsePatch, patchTypeOf } from './patch.ts';
 import type { ObjectDraft, Registry } from './registry.ts';
 import { updateObject } from './update.ts';
@@ -25,6 +28,8 @@ export interface ScaleAccess {
   replicasOf(object: KubeObject): number;
   setReplicas(object: ObjectDraft, replicas: number): void;
   statusReplicasOf(object: KubeObject): number;
+  /** Where managedFields have the replicas. */
+  readonly managedPath: readonly string[];
   /** The selector as a query writes it. */
   selectorOf(object: KubeObject): string;
 }
@@ -36,6 +41,7 @@ interface Scalable extends KubeObject {
 
 /** spec.replicas, spec.selector and status.replicas, as workloads have them. */
 export const workloadScale: ScaleAccess = {
+  managedPath: ['f:spec', 'f:replicas'],
   replicasOf: (object) => (object as Scalable).spec?.replicas ?? 0,
   setReplicas(object, replicas) {
     const spec = (object as unknown as Scalable).spec ?? {};
@@ -109,7 +115,7 @@ export function scaleHandler(registry: Registry, access: ScaleAccess = workloadS
       const schema = scaleSchema();
       return await update(registry, access, served, call, 'PatchOptions', (old) => {
         const patched = apply(old as unknown as JsonObject, schema.type === 'object' ? schema : null);
-        return decodeValue({ value: patched, bytes: Buffer.alloc(0) }, expectedScale(), 'Ignore').object;
+        return decodePatched(patched, expectedScale(), 'Ignore').object;
       });
     },
   };
@@ -132,7 +138,11 @@ async function update(
     validate: (object, old) => strategy.validateUpdate(object, old),
     next: async (old) => {
       if (old === null) throw notFound(served.resource, call.info.name);
-      const scale = scaleFrom(scaleOf(old, access)) as Scale;
+      const paths: ReplicasPaths = new Map([[served.apiVersion, access.managedPath]]);
+      const owned = scaleManagedFields(old.metadata.managedFields ?? [], paths);
+      const before = scaleOf(old, access);
+      const live = { ...before, metadata: { ...before.metadata, managedFields: owned } };
+      const scale = scaleFrom(live) as Scale;
       const replicas = scale.spec?.replicas ?? 0;
       settleNamespace(served, scale.metadata, call.info.namespace);
       if (replicas < 0) {
@@ -143,10 +153,34 @@ async function update(
       access.setReplicas(next, replicas);
       next.metadata.resourceVersion = scale.metadata.resourceVersion ?? '';
       if (scale.metadata.uid !== undefined) next.metadata.uid = scale.metadata.uid;
-      return withManagedFields(registry, { served, call, subresource: 'scale', options }, old, next);
+      const entries = optionsKind === 'PatchOptions' ? ownersOfScale(registry, call, options, live, scale) : [];
+      const parent = old.metadata.managedFields ?? [];
+      next.metadata.managedFields = draft(parentManagedFields(parent, entries, paths, served.apiVersion));
+      return next;
     },
   });
   return objectAnswer(200, presentation, scaleOf(decodedOf(updated.object) as KubeObject, access));
+}
+
+// Through a patch its manager comes to own the replicas; entries of a Scale carry no time. A PUT forgets their owners.
+function ownersOfScale(
+  registry: Registry,
+  call: Call,
+  options: WriteOptions,
+  live: Scale,
+  scale: Scale,
+): readonly ManagedFieldsEntry[] {
+  const schema = scaleSchema();
+  if (schema.type !== 'object') return [];
+  const managed = updateManagedFields(live as unknown as JsonObject, scale as unknown as JsonObject, {
+    schema,
+    manager: managerName(options.fieldManager, call.userAgent),
+    apiVersion: 'autoscaling/v1',
+    kind: 'Scale',
+    subresource: 'scale',
+    now: formatTime(registry.clock.now()),
+  }) as unknown as KubeObject;
+  return (managed.metadata.managedFields ?? []).map(({ time: _, ...entry }) => entry);
 }
 
 function scaleOf(object: KubeObject, access: ScaleAccess): Scale {

@@ -110,7 +110,8 @@ function checkPreconditions(served: ServedKind, update: Update, object: ObjectDr
   const { metadata } = object;
   const { resourceVersion = '', uid = '' } = metadata;
   const isUnconditional = resourceVersion === '' || resourceVersion === '0';
-  if (uid !== '' && uid !== old.metadata.uid) {
+  // PUT names the object that it means by its uid; a patch that changes the uid is invalid.
+  if (update.optionsKind === 'UpdateOptions' && uid !== '' && uid !== old.metadata.uid) {
     throw uidMismatch(update, uid, old.metadata.uid ?? '');
   }
   if (isUnconditional && !served.kind.strategy.allowUnconditionalUpdate) {
@@ -128,6 +129,7 @@ function checkPreconditions(served: ServedKind, update: Update, object: ObjectDr
 }
 
 const etcdPaths: Readonly<Record<string, string>> = {
+  replicationcontrollers: 'controllers',
   services: 'services/specs',
   endpoints: 'services/endpoints',
   nodes: 'minions',
@@ -135,17 +137,17 @@ const etcdPaths: Readonly<Record<string, string>> = {
 };
 
 // Clients get to see the key that Kubernetes has in etcd.
-function etcdKey(served: ServedKind, namespace: string, name: string): string {
+function etcdKey(served: ServedKind, namespace: string, name: string, dryRun: boolean): string {
   const { plural } = served.resource;
   const space = namespace === '' ? '' : `${namespace}/`;
-  return `/registry/${etcdPaths[plural] ?? plural}/${space}${name}`;
+  return `${dryRun ? '' : '/registry'}/${etcdPaths[plural] ?? plural}/${space}${name}`;
 }
 
-function uidMismatch({ served, namespace, name }: Update, uid: string, current: string) {
+function uidMismatch({ served, namespace, name, options }: Update, uid: string, current: string) {
   return conflict(
     served.resource,
     name,
-    `StorageError: invalid object, Code: 4, Key: ${etcdKey(served, namespace, name)}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${current}`,
+    `StorageError: invalid object, Code: 4, Key: ${etcdKey(served, namespace, name, options.dryRun)}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${current}`,
   );
 }
 
@@ -158,11 +160,9 @@ function carrySystemFields(metadata: ObjectDraft['metadata'], old: KubeObject['m
   if (old.generation === undefined) delete metadata.generation;
   else metadata.generation = old.generation;
   if (old.deletionTimestamp !== undefined) metadata.deletionTimestamp = old.deletionTimestamp;
-  else delete metadata.deletionTimestamp;
   if (metadata.deletionGracePeriodSeconds === undefined && old.deletionGracePeriodSeconds !== undefined) {
     metadata.deletionGracePeriodSeconds = old.deletionGracePeriodSeconds;
   }
-  if (old.deletionTimestamp === undefined) delete metadata.deletionGracePeriodSeconds;
   delete metadata.selfLink;
 }
 

@@ -1,4 +1,5 @@
 import type { FieldError } from '../../kube/field-error.ts';
+import { nameIsPathSegment } from '../../kube/names.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { validateObjectMeta, validateObjectMetaUpdate } from '../../kube/validation/meta.ts';
 import { badRequest, invalid } from '../errors.ts';
@@ -26,7 +27,12 @@ export function checkChanged(
   old: KubeObject,
   validateKind: (object: KubeObject, old: KubeObject) => readonly FieldError[],
 ): void {
-  const errors = [...validateObjectMetaUpdate(object.metadata, old.metadata), ...validateKind(object, old)];
+  const { namespaced } = served.resource;
+  const errors = [
+    ...validateObjectMeta(object.metadata, { namespaced, validateName: nameIsPathSegment, anyFinalizers: true }),
+    ...validateObjectMetaUpdate(object.metadata, old.metadata),
+    ...validateKind(object, old),
+  ];
   if (errors.length > 0) throw invalid(served.resource, object.metadata.name ?? '', errors);
 }
 
