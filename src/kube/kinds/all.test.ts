@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Draft, draft } from '../draft.ts';
+import { draft } from '../draft.ts';
 import type { Kind } from '../kind.ts';
 import type { KubeObject } from '../object.ts';
 import { apiVersionOf } from '../resource.ts';
@@ -107,7 +107,7 @@ test('the status can not be set through the main endpoint, nor the spec through 
   );
   assert.deepEqual(changed.status, {});
   assert.equal(changed.metadata.generation, 2);
-  const status: Draft<WithSpecAndStatus> = structuredClone({
+  const status = draft<WithSpecAndStatus>({
     ...deployment,
     spec: { ...deployment.spec, replicas: 9 },
     status: { replicas: 3 },

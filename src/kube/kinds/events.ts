@@ -1,5 +1,6 @@
 import { eventFromEventsV1, eventToEventsV1 } from '../conversion/event.ts';
 import type { Kind } from '../kind.ts';
+import { nameIsPathSegment } from '../names.ts';
 import { events, eventsV1Events } from '../resources.gen.ts';
 import type { Event, EventsV1Event } from '../types.gen.ts';
 import { validateEvent, validateEventUpdate } from '../validation/core/event.ts';
@@ -10,6 +11,7 @@ export const eventKind: Kind<Event> = kindOf(events, {
   allowCreateOnUpdate: true,
   validateCreate: (event) => validateEvent(event),
   validateUpdate: (event, old) => validateEventUpdate(event, old),
+  validateName: nameIsPathSegment,
   selectableFields(event) {
     const { involvedObject: object } = event;
     return {
@@ -39,6 +41,7 @@ export const eventsV1EventKind: Kind<EventsV1Event> = kindOf(
     allowCreateOnUpdate: true,
     validateCreate: (event) => validateEvent(stored(event), 'events.k8s.io/v1'),
     validateUpdate: (event, old) => validateEventUpdate(stored(event), stored(old), 'events.k8s.io/v1'),
+    validateName: nameIsPathSegment,
     selectableFields(event) {
       const { regarding: object } = event;
       return {

@@ -8,6 +8,7 @@ import {
 import { setAutoscalerDefaults, setAutoscalerV1Defaults } from '../defaults/autoscaling.ts';
 import { setCronJobDefaults, setJobDefaults } from '../defaults/batch.ts';
 import type { Kind } from '../kind.ts';
+import { nameIsDnsLabel } from '../names.ts';
 import {
   autoscalingV1Horizontalpodautoscalers,
   controllerrevisions,
@@ -63,6 +64,9 @@ import {
   validateStatefulSetStatusUpdate,
   validateStatefulSetUpdate,
 } from '../validation/apps/stateful-set.ts';
+import { validateCronJob, validateCronJobUpdate } from '../validation/batch/cron-job.ts';
+import { validateJob, validateJobUpdate } from '../validation/batch/job.ts';
+import { validateJobStatusUpdate } from '../validation/batch/job-status.ts';
 import { kindOf } from './kind-of.ts';
 
 const resetFields = specAndStatusResetFields();
@@ -108,6 +112,7 @@ export const workloadKinds: readonly Kind[] = [
     setDefaults: setStatefulSetDefaults,
     validateCreate: validateStatefulSet,
     validateUpdate: validateStatefulSetUpdate,
+    validateName: nameIsDnsLabel,
     warnings: statefulSetWarnings,
     subresources: { status: statusSubresource({ validateUpdate: validateStatefulSetStatusUpdate }) },
     resetFields,
@@ -116,14 +121,18 @@ export const workloadKinds: readonly Kind[] = [
     ...specAndStatus(jobs, dropDisabledTemplateFields),
     setDefaults: setJobDefaults,
     prepareForCreate: prepareJobForCreate,
+    validateCreate: validateJob,
+    validateUpdate: validateJobUpdate,
     warnings: namedTemplateWarnings,
     selectableFields: (job: Job) => ({ 'status.successful': String(job.status?.succeeded ?? 0) }),
-    subresources: { status: statusSubresource() },
+    subresources: { status: statusSubresource({ validateUpdate: validateJobStatusUpdate }) },
     resetFields,
   }),
   kindOf(cronjobs, {
     ...specAndStatus(cronjobs, dropDisabledCronJobFields),
     setDefaults: setCronJobDefaults,
+    validateCreate: validateCronJob,
+    validateUpdate: validateCronJobUpdate,
     warnings: cronJobWarnings,
     subresources: { status: statusSubresource() },
     resetFields,
