@@ -41,7 +41,6 @@ export const eventsV1EventKind: Kind<EventsV1Event> = kindOf(
     allowCreateOnUpdate: true,
     validateCreate: (event) => validateEvent(stored(event), 'events.k8s.io/v1'),
     validateUpdate: (event, old) => validateEventUpdate(stored(event), stored(old), 'events.k8s.io/v1'),
-    validateName: nameIsPathSegment,
     selectableFields(event) {
       const { regarding: object } = event;
       return {

@@ -1,6 +1,6 @@
 import { setServiceDefaults } from '../defaults/service.ts';
 import type { Kind } from '../kind.ts';
-import { nameIsDns1035Label } from '../names.ts';
+import { nameIsDnsLabel } from '../names.ts';
 import { services } from '../resources.gen.ts';
 import { prepareServiceForCreate, prepareServiceForUpdate } from '../strategy/service.ts';
 import { serviceWarnings } from '../strategy/service-warnings.ts';
@@ -17,7 +17,7 @@ export const serviceKind: Kind<Service> = kindOf(services, {
   validateCreate: validateService,
   validateUpdate: validateServiceUpdate,
   warnings: serviceWarnings,
-  validateName: nameIsDns1035Label,
+  validateName: nameIsDnsLabel,
   selectableFields: ({ spec }) => ({ 'spec.clusterIP': spec?.clusterIP ?? '', 'spec.type': spec?.type ?? '' }),
   subresources: { status: statusSubresource({ validateUpdate: validateServiceStatusUpdate }) },
   resetFields: specAndStatusResetFields(),
