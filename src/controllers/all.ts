@@ -5,6 +5,7 @@ import { endpointsController } from './endpoints.ts';
 import { endpointSliceController } from './endpointslice.ts';
 import { endpointSliceMirroringController } from './endpointslice-mirroring.ts';
 import { createGarbageCollector } from './garbage-collector.ts';
+import { jobController } from './job.ts';
 import { namespaceController } from './namespace.ts';
 import { createNodeIpamController } from './node-ipam.ts';
 import { createNodeLifecycleController, type NodeLifecycleOptions } from './node-lifecycle.ts';
@@ -34,6 +35,7 @@ export function createControllers(options: ControllersOptions): readonly Control
     replicationControllerController,
     createDaemonSetController(),
     statefulSetController,
+    jobController,
     endpointsController,
     endpointSliceController,
     endpointSliceMirroringController,

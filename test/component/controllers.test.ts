@@ -5,6 +5,7 @@ import {
   controllerrevisions,
   deployments,
   events,
+  jobs,
   namespaces,
   persistentvolumeclaims,
   persistentvolumes,
@@ -251,7 +252,7 @@ test('a StatefulSet makes its pods one after the other, with claims, and updates
   using _order = plane.manager.of(pods).subscribe(({ old, current }) => {
     if (old?.metadata.namespace === namespace && !current) deleted.push(old.metadata.name ?? '');
   });
-  await client.patch(
+  const patched = await client.patch(
     statefulsets,
     { namespace, name: 'db' },
     { type: 'strategic', body: { spec: { template: { spec: { containers: [{ name: 'c', image: 'nginx:2' }] } } } } },
@@ -262,6 +263,7 @@ test('a StatefulSet makes its pods one after the other, with claims, and updates
     namespace,
     'updated',
     ([set]) =>
+      set?.status?.observedGeneration === patched.metadata.generation &&
       set?.status?.updatedReplicas === 3 &&
       set.status.readyReplicas === 3 &&
       set.status.currentRevision === set.status.updateRevision,
@@ -320,4 +322,72 @@ test('a claim of a waiting class waits for its first consumer and says so; a vol
   await client.delete(persistentvolumeclaims, key);
   await waitFor(plane, persistentvolumeclaims, namespace, 'claim gone', (all) => all.length === 0);
   await waitFor(plane, persistentvolumes, undefined, 'released', ([one]) => one?.status?.phase === 'Released');
+});
+
+/** Does what a node agent would: the pod ends with this phase. */
+async function end(pod: Pod, phase: 'Succeeded' | 'Failed'): Promise<void> {
+  const { name = '', namespace = '' } = pod.metadata;
+  const body = { status: { phase } };
+  await plane.client.patch(pods, { namespace, name }, { type: 'strategic', body }, { subresource: 'status' });
+}
+
+test('a Job runs pods until enough have succeeded, and counts each once', async () => {
+  const namespace = await plane.namespace();
+  await plane.client.create(jobs, {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: 'sum', namespace },
+    spec: {
+      completions: 3,
+      parallelism: 2,
+      completionMode: 'Indexed',
+      template: { spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'busybox' }] } },
+    },
+  });
+  const ended = new Set<string>();
+  using _kubelet = plane.manager.of(pods).subscribe(({ current }) => {
+    const { uid = '', namespace: where } = current?.metadata ?? {};
+    if (!current || where !== namespace || ended.has(uid)) return;
+    ended.add(uid);
+    void end(current, 'Succeeded').catch(() => {});
+  });
+  const [job] = await waitFor(
+    plane,
+    jobs,
+    namespace,
+    'complete',
+    ([one]) => one?.status?.conditions?.some(({ type, status }) => type === 'Complete' && status === 'True') === true,
+  );
+  assert.equal(job?.status?.succeeded, 3);
+  assert.equal(job?.status?.completedIndexes, '0-2');
+  assert.equal(job?.status?.active ?? 0, 0);
+  const left = await waitFor(plane, pods, namespace, 'no finalizers', (all) =>
+    all.every(({ metadata }) => !metadata.finalizers?.length),
+  );
+  assert.equal(left.length, 3);
+});
+
+test('a Job fails at its backoff limit, and says why', async () => {
+  const namespace = await plane.namespace();
+  await plane.client.create(jobs, {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: 'broken', namespace },
+    spec: {
+      backoffLimit: 0,
+      template: { spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'busybox' }] } },
+    },
+  });
+  const [pod] = await waitFor(plane, pods, namespace, 'a pod', (all) => all.length === 1);
+  if (pod) await end(pod, 'Failed');
+  const [job] = await waitFor(
+    plane,
+    jobs,
+    namespace,
+    'failed',
+    ([one]) => one?.status?.conditions?.some(({ type }) => type === 'Failed') === true,
+  );
+  const failed = job?.status?.conditions?.find(({ type }) => type === 'Failed');
+  assert.equal(failed?.reason, 'BackoffLimitExceeded');
+  assert.equal(job?.status?.failed, 1);
 });
