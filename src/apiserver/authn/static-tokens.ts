@@ -8,14 +8,18 @@ import { commonAudiences, type TokenAuthenticator, type TokenIdentity } from './
  */
 export class StaticTokens implements TokenAuthenticator {
   private readonly users: ReadonlyMap<string, UserInfo>;
+  /** Tokens of other lengths need no search; a token's length is no secret. */
+  private readonly lengths: ReadonlySet<number>;
   private readonly apiAudiences: readonly string[];
 
   constructor(tokens: ReadonlyMap<string, UserInfo>, apiAudiences: readonly string[]) {
     this.users = new Map([...tokens].map(([token, user]) => [digest(token), withAuthenticated(user)]));
+    this.lengths = new Set([...tokens.keys()].map((token) => token.length));
     this.apiAudiences = apiAudiences;
   }
 
   authenticateToken(token: string, audiences: readonly string[]): TokenIdentity | null {
+    if (!this.lengths.has(token.length)) return null;
     const user = this.users.get(digest(token));
     const common = commonAudiences(audiences, this.apiAudiences);
     return user === undefined || common.length === 0 ? null : { user, audiences: common };
