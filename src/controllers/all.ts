@@ -1,6 +1,9 @@
 import type { Controller } from '../runtime/controller.ts';
+import { clusterRoleAggregationController } from './clusterrole-aggregation.ts';
+import { cronJobController } from './cronjob.ts';
 import { createDaemonSetController } from './daemonset.ts';
 import { deploymentController } from './deployment.ts';
+import { disruptionController } from './disruption.ts';
 import { endpointsController } from './endpoints.ts';
 import { endpointSliceController } from './endpointslice.ts';
 import { endpointSliceMirroringController } from './endpointslice-mirroring.ts';
@@ -16,6 +19,7 @@ import { createRootCaPublisher } from './root-ca-publisher.ts';
 import { serviceAccountController } from './serviceaccount.ts';
 import { statefulSetController } from './statefulset.ts';
 import { createTaintEvictionController } from './taint-eviction.ts';
+import { ttlAfterFinishedController } from './ttl-after-finished.ts';
 import { claimProtectionController, volumeProtectionController } from './volume-protection.ts';
 
 export interface ControllersOptions {
@@ -36,6 +40,10 @@ export function createControllers(options: ControllersOptions): readonly Control
     createDaemonSetController(),
     statefulSetController,
     jobController,
+    cronJobController,
+    ttlAfterFinishedController,
+    disruptionController,
+    clusterRoleAggregationController,
     endpointsController,
     endpointSliceController,
     endpointSliceMirroringController,
