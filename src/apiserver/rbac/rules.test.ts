@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { PolicyRule } from '../../kube/types.gen.ts';
-import { aggregatedRules } from './aggregation.ts';
 import { bootstrapObjects, reconciled } from './bootstrap.ts';
 import { breakDown, compactRules, compileRule, describeRule, missingRules, ruleAllows } from './rules.ts';
 
@@ -70,24 +69,6 @@ test('rules are joined by resource and shown as Kubernetes shows them', () => {
     '{APIGroups:["apps"], Resources:["deployments"], ResourceNames:["a"], Verbs:["get" "list"]}',
   ]);
   assert.equal(describeRule({ verbs: ['*'], nonResourceURLs: ['*'] }), '{NonResourceURLs:["*"], Verbs:["*"]}');
-});
-
-test('an aggregated role has the rules of those that it selects, each once', () => {
-  const role = (name: string, label: string, verb: string) => ({
-    apiVersion: '',
-    kind: '',
-    metadata: { name, labels: { to: label } },
-    rules: [{ verbs: [verb] }],
-  });
-  const all = [role('b', 'x', 'get'), role('a', 'x', 'list'), role('c', 'y', 'watch'), role('d', 'x', 'get')];
-  const aggregate = {
-    apiVersion: '',
-    kind: '',
-    metadata: { name: 'x' },
-    aggregationRule: { clusterRoleSelectors: [{ matchLabels: { to: 'x' } }] },
-  };
-  assert.deepEqual(aggregatedRules(aggregate, all), [{ verbs: ['list'] }, { verbs: ['get'] }]);
-  assert.equal(aggregatedRules(role('e', '', ''), all), undefined);
 });
 
 test('bootstrap roles get back what they lost, keep what was added, and can be exempted', () => {
