@@ -16,12 +16,10 @@ import {
   resourceslices,
   runtimeclasses,
 } from '../resources.gen.ts';
-import { specAndStatus, specAndStatusResetFields, statusOnly, statusSubresource } from '../strategy/status.ts';
+import { specAndStatus, statusOnly, statusOnlyResetFields, statusSubresource } from '../strategy/status.ts';
 import type { ResourceSlice } from '../types.gen.ts';
 import { kindOf } from './kind-of.ts';
 import { countedSpec } from './plain.ts';
-
-const resetFields = specAndStatusResetFields();
 
 /** Scheduling, devices, leases and flow control. */
 export const clusterKinds: readonly Kind[] = [
@@ -37,8 +35,8 @@ export const clusterKinds: readonly Kind[] = [
   kindOf(resourceclaims, {
     ...statusOnly(resourceclaims),
     setDefaults: setResourceClaimDefaults,
-    subresources: { status: statusSubresource() },
-    resetFields,
+    subresources: { status: statusSubresource({ restoresMetadata: true }) },
+    resetFields: statusOnlyResetFields,
   }),
   kindOf(resourceclaimtemplates, { setDefaults: setResourceClaimTemplateDefaults }),
   kindOf(resourceslices, {
@@ -52,13 +50,13 @@ export const clusterKinds: readonly Kind[] = [
   kindOf(flowschemas, {
     ...specAndStatus(flowschemas),
     setDefaults: setFlowSchemaDefaults,
-    subresources: { status: statusSubresource() },
-    resetFields,
+    subresources: { status: statusSubresource({ restoresMetadata: true }) },
+    resetFields: statusOnlyResetFields,
   }),
   kindOf(prioritylevelconfigurations, {
     ...specAndStatus(prioritylevelconfigurations),
     setDefaults: setPriorityLevelDefaults,
-    subresources: { status: statusSubresource() },
-    resetFields,
+    subresources: { status: statusSubresource({ restoresMetadata: true }) },
+    resetFields: statusOnlyResetFields,
   }),
 ];

@@ -20,11 +20,10 @@ import {
 } from '../resources.gen.ts';
 import { prepareApiServiceForCreate } from '../strategy/api-service.ts';
 import { prepareDefinitionForCreate, prepareDefinitionForUpdate } from '../strategy/custom-resource-definition.ts';
-import { specAndStatus, specAndStatusResetFields, statusOnly, statusSubresource } from '../strategy/status.ts';
+import { specAndStatus, statusOnly, statusOnlyResetFields, statusSubresource } from '../strategy/status.ts';
 import { kindOf } from './kind-of.ts';
 import { countedSpec } from './plain.ts';
 
-const resetFields = specAndStatusResetFields();
 const conditional = { allowUnconditionalUpdate: false };
 
 /** What extends or guards the API itself. */
@@ -34,8 +33,8 @@ export const extensionKinds: readonly Kind[] = [
     ...conditional,
     prepareForCreate: prepareApiServiceForCreate,
     setDefaults: setApiServiceDefaults,
-    subresources: { status: statusSubresource() },
-    resetFields,
+    subresources: { status: statusSubresource({ restoresMetadata: true }) },
+    resetFields: statusOnlyResetFields,
   }),
   kindOf(mutatingadmissionpolicies, { ...countedSpec('spec'), ...conditional, setDefaults: setMutatingPolicyDefaults }),
   kindOf(mutatingadmissionpolicybindings, {
@@ -52,8 +51,8 @@ export const extensionKinds: readonly Kind[] = [
     ...specAndStatus(validatingadmissionpolicies),
     ...conditional,
     setDefaults: setValidatingPolicyDefaults,
-    subresources: { status: statusSubresource() },
-    resetFields,
+    subresources: { status: statusSubresource({ restoresMetadata: true }) },
+    resetFields: statusOnlyResetFields,
   }),
   kindOf(validatingadmissionpolicybindings, {
     ...countedSpec('spec'),
@@ -70,7 +69,7 @@ export const extensionKinds: readonly Kind[] = [
     setDefaults: setCustomResourceDefinitionDefaults,
     prepareForCreate: prepareDefinitionForCreate,
     prepareForUpdate: prepareDefinitionForUpdate,
-    subresources: { status: statusSubresource() },
-    resetFields: { '': [['f:status']], status: [['f:metadata'], ['f:spec']] },
+    subresources: { status: statusSubresource({ restoresMetadata: true }) },
+    resetFields: statusOnlyResetFields,
   }),
 ];

@@ -9,7 +9,7 @@ import {
   volumeattributesclasses,
 } from '../resources.gen.ts';
 import { csiDriverWarnings, storageClassWarnings } from '../strategy/small-warnings.ts';
-import { bumpGeneration, statusOnly, statusSubresource } from '../strategy/status.ts';
+import { bumpGeneration, statusOnly, statusOnlyResetFields, statusSubresource } from '../strategy/status.ts';
 import { kindOf } from './kind-of.ts';
 
 export const storageKinds: readonly Kind[] = [
@@ -25,8 +25,8 @@ export const storageKinds: readonly Kind[] = [
   kindOf(volumeattachments, {
     ...statusOnly(volumeattachments),
     allowUnconditionalUpdate: false,
-    subresources: { status: statusSubresource() },
-    resetFields: { '': [['f:status']], status: [['f:metadata'], ['f:spec']] },
+    subresources: { status: statusSubresource({ restoresMetadata: true }) },
+    resetFields: statusOnlyResetFields,
   }),
   kindOf(volumeattributesclasses),
 ];

@@ -23,9 +23,23 @@ export const csrStatus: Omit<SubresourceStrategy<CertificateSigningRequest>, 'va
   prepareForUpdate(request, old) {
     restore(request, old, 'spec');
     request.status ??= {};
+    for (const type of ['Approved', 'Denied']) keepConditions(request, old, type);
     stampConditions(request, old);
   },
 };
+
+/** Puts what is stored in the places of conditions of this type; when their number differs, validation refuses it. */
+function keepConditions(request: Request, old: CertificateSigningRequest, type: string): void {
+  const conditions = request.status?.conditions ?? [];
+  const former = (old.status?.conditions ?? []).filter((condition) => condition.type === type);
+  if (conditions.filter((condition) => condition.type === type).length !== former.length) return;
+  const kept = former.values();
+  for (const [index, condition] of conditions.entries()) {
+    if (condition.type !== type) continue;
+    const stored = kept.next().value;
+    if (stored !== undefined) conditions[index] = draft(stored);
+  }
+}
 
 /** The approver's endpoint: conditions only. */
 export const csrApproval: Omit<SubresourceStrategy<CertificateSigningRequest>, 'validateUpdate'> = {

@@ -8,7 +8,7 @@ import { volumeWarnings } from './volume-warnings.ts';
 /** Warnings for a pod that is created or whose spec changes. */
 export function podWarnings(pod: Pod, old: Pod | null): readonly string[] {
   if (old !== null && old.metadata.generation === pod.metadata.generation) return [];
-  const problems = old === null ? isDns1123Label(pod.metadata.name ?? '') : [];
+  const problems = old === null && pod.metadata.name ? isDns1123Label(pod.metadata.name) : [];
   const name = "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior";
   return [
     ...(problems.length === 0 ? [] : [`${name}; a DNS label is recommended: [${problems.join(' ')}]`]),

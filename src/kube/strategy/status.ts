@@ -30,11 +30,36 @@ export function restore<T extends KubeObject>(object: Draft<T>, old: T, member: 
   else Reflect.set(object, member, draft(value));
 }
 
+type RestorableMetadata =
+  | 'labels'
+  | 'annotations'
+  | 'finalizers'
+  | 'ownerReferences'
+  | 'deletionTimestamp'
+  | 'generation'
+  | 'selfLink';
+
+const statusMetadata: readonly RestorableMetadata[] = [
+  'labels',
+  'annotations',
+  'finalizers',
+  'ownerReferences',
+  'deletionTimestamp',
+  'generation',
+  'selfLink',
+];
+
+/** managedFields paths of kinds whose status endpoint can't change metadata either. */
+export const statusOnlyResetFields: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  '': [['f:status']],
+  status: [['f:metadata'], ['f:spec']],
+};
+
 /** Takes labels, annotations or other metadata of the stored object back. */
 export function restoreMetadata<T extends KubeObject>(
   object: Draft<T>,
   old: T,
-  ...members: readonly ('labels' | 'annotations' | 'finalizers' | 'ownerReferences' | 'deletionTimestamp')[]
+  ...members: readonly RestorableMetadata[]
 ): void {
   for (const member of members) {
     const value = old.metadata[member];
@@ -88,6 +113,8 @@ export function statusOnly<T extends KubeObject>(resource: Resource<T>) {
 export function statusSubresource<T extends KubeObject>(
   options: {
     readonly restoresLabels?: boolean;
+    /** Nothing of the metadata can change through this endpoint: metav1.ResetObjectMetaForStatus. */
+    readonly restoresMetadata?: boolean;
     readonly validateUpdate?: (object: T, old: T) => readonly FieldError[];
     readonly prepare?: (object: Draft<T>, old: T) => void;
   } = {},
@@ -96,6 +123,7 @@ export function statusSubresource<T extends KubeObject>(
     prepareForUpdate(object, old) {
       restore(object, old, 'spec');
       if (options.restoresLabels) restoreMetadata(object, old, 'labels');
+      if (options.restoresMetadata) restoreMetadata(object, old, ...statusMetadata);
       options.prepare?.(object, old);
     },
     validateUpdate: options.validateUpdate ?? (() => []),

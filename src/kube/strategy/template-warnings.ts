@@ -56,7 +56,7 @@ export function statefulSetWarnings(set: StatefulSet, old: KubeObject | null): r
 }
 
 function podNameWarnings(object: KubeObject): readonly string[] {
-  const problems = isDns1123Label(object.metadata.name ?? '');
+  const problems = object.metadata.name ? isDns1123Label(object.metadata.name) : [];
   if (problems.length === 0) return [];
   const what = 'metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior';
   return [`${what}; a DNS label is recommended: [${problems.join(' ')}]`];
