@@ -9,6 +9,7 @@ import type { UserInfo } from '../kube/user.ts';
 import { CachedReader } from './cache/cluster-reader.ts';
 import { WatchHub } from './cache/hub.ts';
 import type { Security } from './chain.ts';
+import { componentStatusResource } from './component-status.ts';
 import type { Dispatcher, VirtualResource } from './dispatch.ts';
 import { Health } from './health.ts';
 import { HttpServer, type TlsMaterial } from './http/server.ts';
@@ -136,6 +137,7 @@ class Server implements ApiServer {
     };
     addBuiltinSubresources(this.registry, this.subresources);
     this.serveVirtual(bindingsResource(this.registry));
+    this.serveVirtual(componentStatusResource(hub));
     this.#serveRoutes();
   }
 

@@ -1,13 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import {
-  createSecureServer,
-  type Http2SecureServer,
-  type Http2ServerRequest,
-  type Http2ServerResponse,
-} from 'node:http2';
+import type { IncomingMessage } from 'node:http';
+import { createSecureServer, type Http2SecureServer } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type SecureContextOptions, TLSSocket } from 'node:tls';
+import type { SecureContextOptions, TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { gzip as gzipCallback } from 'node:zlib';
 import type { Clock } from '../../core/clock.ts';
@@ -15,25 +10,31 @@ import { errorCode, toError, WherryError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { StatusError } from '../../kube/status-error.ts';
 import type { UserInfo } from '../../kube/user.ts';
-import { type Answer, type Body, type Call, textAnswer } from '../answer.ts';
+import { type Answer, type Call, textAnswer } from '../answer.ts';
 import { attributesOf } from '../authz/attributes.ts';
-import { authenticate, authorize, type Headers, type Security } from '../chain.ts';
+import { authenticate, authorize, type Security } from '../chain.ts';
 import { convertAnswer, type IncludeObject, parseIncludeObject } from '../convert-answer.ts';
 import { type Destination, type Dispatcher, destinationOf, dispatch } from '../dispatch.ts';
-import { badRequest, internalError, requestTimeout, serviceUnavailable, tooManyRequests } from '../errors.ts';
-import { mediaTypeOf, negotiate, plainJson, type Target } from '../media-type.ts';
+import {
+  badRequest,
+  internalError,
+  methodNotAllowed,
+  requestTimeout,
+  serviceUnavailable,
+  tooManyRequests,
+  unauthorized,
+} from '../errors.ts';
+import { negotiate, plainJson, type Target } from '../media-type.ts';
 import type { RequestMetrics } from '../metrics.ts';
 import { parseDurationMs } from '../options.ts';
-import { Query } from '../query.ts';
+import type { Query } from '../query.ts';
 import type { RequestInfo } from '../request.ts';
 import { parseRequestInfo, RequestInfoError } from '../request-info.ts';
-import { readBody } from './body.ts';
 import { contentTypeOf, encodeList, encodeValue } from './encode.ts';
+import { Exchange, type Request, type Response, UpgradeExchange } from './exchange.ts';
 import { InFlight } from './in-flight.ts';
+import { Peers } from './peer.ts';
 import { streamWatch } from './watch-response.ts';
-
-type Request = IncomingMessage | Http2ServerRequest;
-type Response = ServerResponse | Http2ServerResponse;
 
 const gzip = promisify(gzipCallback);
 
@@ -51,8 +52,6 @@ export const serverLimits = {
   receiveTimeoutMs: 60_000,
   /** An unused connection is closed after this. */
   keepAliveTimeoutMs: 180_000,
-  /** A client that reads nothing of an answer is cut off after this. */
-  stalledResponseMs: 60_000,
   handshakeTimeoutMs: 10_000,
 } as const;
 
@@ -82,7 +81,7 @@ export class HttpServer implements AsyncDisposable {
     readOnly: serverLimits.readOnlyInFlight,
     mutating: serverLimits.mutatingInFlight,
   });
-  readonly #users = new WeakMap<object, Map<string, UserInfo>>();
+  readonly #peers = new Peers();
   #isEnding = false;
   #idle: (() => void) | undefined;
 
@@ -121,8 +120,8 @@ export class HttpServer implements AsyncDisposable {
       options.log.debug('a TLS handshake failed', { error });
       socket.destroy();
     });
-    this.#server.on('clientError', (_error: Error, socket: Duplex) => {
-      if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+    this.#server.on('clientError', (error: Error, socket: Duplex) => {
+      if (socket.writable) socket.end(malformedAnswer(error));
       else socket.destroy();
     });
     this.#server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -288,20 +287,12 @@ export class HttpServer implements AsyncDisposable {
     });
   }
 
-  // A user is found once a connection and Authorization header; connections of clients with certificates live long.
   #userOf(exchange: Exchange): UserInfo | Promise<UserInfo> {
     const authorization = exchange.header('authorization');
-    const { session } = exchange;
-    const key = authorization ?? '';
-    const peer = peerCertificate(session);
-    const isCacheable = authorization === undefined && peer !== undefined;
-    if (isCacheable) {
-      const known = this.#users.get(session)?.get(key);
-      if (known !== undefined) return known;
-    }
-    const user = authenticate(this.#options.security, { authorization, peerCertificate: peer });
-    if (isCacheable && !(user instanceof Promise)) this.#users.set(session, new Map([[key, user]]));
-    return user;
+    const { certificate, isUntrusted } = this.#peers.of(exchange.session);
+    // Upstream refuses a certificate that it can't trust rather than take its bearer for anonymous.
+    if (isUntrusted && authorization === undefined) throw unauthorized();
+    return authenticate(this.#options.security, { authorization, peerCertificate: certificate });
   }
 
   async #send(exchange: Exchange, answer: Answer, target: Target): Promise<number> {
@@ -385,6 +376,14 @@ export class HttpServer implements AsyncDisposable {
   }
 }
 
+// What Node's parser does not even read as a request. A method that it does not know is one that nothing here allows.
+function malformedAnswer(error: Error): string {
+  if (errorCode(error) !== 'HPE_INVALID_METHOD') return 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n';
+  const body = `${JSON.stringify(methodNotAllowed().status)}\n`;
+  const head = `HTTP/1.1 405 Method Not Allowed\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n`;
+  return `${head}connection: close\r\n\r\n${body}`;
+}
+
 function includeOf(exchange: Exchange): IncludeObject {
   return parseIncludeObject(exchange.query.get('includeObject'));
 }
@@ -405,13 +404,6 @@ function contextOf({ cert, key, clientCa }: TlsMaterial): SecureContextOptions {
   return { cert, key, ...(clientCa === undefined ? {} : { ca: clientCa }) };
 }
 
-// Only a certificate that the client CA signed says anything.
-function peerCertificate(session: object): Uint8Array | undefined {
-  if (!(session instanceof TLSSocket) || !session.authorized) return undefined;
-  const raw: unknown = session.getPeerCertificate().raw;
-  return raw instanceof Uint8Array ? raw : undefined;
-}
-
 function listenError(error: Error, host: string, port: number): WherryError {
   if (errorCode(error) === 'EADDRINUSE') {
     return new WherryError('PORT_IN_USE', `port ${port} on ${host} is in use by another program`, {
@@ -420,263 +412,4 @@ function listenError(error: Error, host: string, port: number): WherryError {
     });
   }
   return new WherryError('CANNOT_LISTEN', `the API server cannot listen on ${host}:${port}`, { cause: error });
-}
-
-/** One request and its answer, the same for both versions of HTTP. */
-class Exchange {
-  readonly method: string;
-  readonly path: string;
-  readonly query: Query;
-  protected readonly request: Request;
-  readonly #response: Response | undefined;
-  readonly #warnings: string[] = [];
-  #abort: AbortController | undefined;
-
-  constructor(request: Request, response?: Response) {
-    this.request = request;
-    this.#response = response;
-    this.method = request.method ?? 'GET';
-    const url = request.url ?? '/';
-    const question = url.indexOf('?');
-    this.path = question < 0 ? url : url.slice(0, question);
-    this.query = question < 0 ? Query.empty : Query.parse(url.slice(question + 1));
-  }
-
-  header(name: string): string | undefined {
-    const value = this.request.headers[name];
-    return Array.isArray(value) ? value.join(', ') : value;
-  }
-
-  get distinctHeaders(): Headers {
-    if ('headersDistinct' in this.request) return this.request.headersDistinct;
-    return Object.fromEntries(
-      Object.entries(this.request.headers).map(([name, value]) => [
-        name,
-        value === undefined ? undefined : Array.isArray(value) ? value : [value],
-      ]),
-    );
-  }
-
-  get impersonates(): boolean {
-    for (const name in this.request.headers) if (name.startsWith('impersonate-')) return true;
-    return false;
-  }
-
-  get wantsPretty(): boolean {
-    const asked = this.query.get('pretty');
-    if (asked !== undefined) return asked !== '0' && asked.toLowerCase() !== 'false';
-    const agent = this.request.headers['user-agent'];
-    return agent !== undefined && /^(?:curl|Wget|Mozilla\/5\.0)/.test(agent);
-  }
-
-  get acceptsGzip(): boolean {
-    const accepted = this.header('accept-encoding');
-    return accepted !== undefined && accepted.split(',').some((encoding) => encoding.trim() === 'gzip');
-  }
-
-  /** The TLS connection, or the object that stands for it. */
-  get session(): object {
-    const { request } = this;
-    if ('stream' in request) return request.stream.session?.socket ?? request;
-    return request.socket;
-  }
-
-  get writableLength(): number {
-    const response = this.#response;
-    if (response === undefined) return 0;
-    if ('stream' in response) return response.stream?.writableLength ?? 0;
-    return (response.socket?.writableLength ?? 0) + response.writableLength;
-  }
-
-  call(info: RequestInfo, user: UserInfo): Call {
-    const { request, query, method } = this;
-    const exchange = this;
-    return {
-      info,
-      method,
-      query,
-      user,
-      userAgent: request.headers['user-agent'] ?? '',
-      contentType: mediaTypeOf(request.headers['content-type']),
-      get signal() {
-        return exchange.signal;
-      },
-      body: () => readBody(request).then((bytes): Body => ({ type: 'bytes', bytes })),
-      warn: (text) => exchange.#warnings.push(text),
-      ...this.upgradePart(),
-    };
-  }
-
-  protected upgradePart(): Pick<Call, 'upgrade'> {
-    return {};
-  }
-
-  get signal(): AbortSignal {
-    if (this.#abort === undefined) {
-      const controller = new AbortController();
-      this.#abort = controller;
-      this.onClose(() => controller.abort());
-    }
-    return this.#abort.signal;
-  }
-
-  abort(): void {
-    this.#abort?.abort();
-  }
-
-  onClose(callback: () => void): void {
-    this.#response?.once('close', callback);
-  }
-
-  head(code: number, headers: Readonly<Record<string, string>>): void {
-    const all: Record<string, string | string[]> = { 'cache-control': 'no-cache, private', ...headers };
-    if (this.#warnings.length > 0) all['warning'] = this.#warnings.map(warningHeader);
-    const response = this.#response;
-    if (response === undefined) return;
-    if ('stream' in response) response.writeHead(code, all);
-    else {
-      response.writeHead(code, all);
-      response.flushHeaders();
-    }
-  }
-
-  write(frame: Buffer): void {
-    (this.#response as ServerResponse | undefined)?.write(frame);
-  }
-
-  end(): void {
-    this.#response?.end();
-  }
-
-  send(code: number, contentType: string, bytes: Buffer, more?: Readonly<Record<string, string>>): void {
-    const response = this.#response as ServerResponse | undefined;
-    if (response === undefined || response.headersSent || response.destroyed) return;
-    const headers: Record<string, string | number | string[]> = {
-      'content-type': contentType,
-      'cache-control': 'no-cache, private',
-      'content-length': bytes.length,
-      ...more,
-    };
-    if (this.#warnings.length > 0) headers['warning'] = this.#warnings.map(warningHeader);
-    response.writeHead(code, headers);
-    if (this.method === 'HEAD') response.end();
-    else response.end(bytes);
-    this.#boundStall(bytes.length);
-  }
-
-  async sendRaw(
-    code: number,
-    headers: Readonly<Record<string, string>>,
-    body: string | Uint8Array | AsyncIterable<Uint8Array>,
-  ): Promise<void> {
-    const response = this.#response as ServerResponse | undefined;
-    if (response === undefined || response.headersSent || response.destroyed) return;
-    if (typeof body === 'string' || body instanceof Uint8Array) {
-      const bytes = Buffer.from(body as string);
-      response.writeHead(code, { 'cache-control': 'no-cache, private', ...headers, 'content-length': bytes.length });
-      if (this.method === 'HEAD') response.end();
-      else response.end(bytes);
-      return;
-    }
-    response.writeHead(code, { 'cache-control': 'no-cache, private', ...headers });
-    response.flushHeaders();
-    for await (const chunk of body) {
-      if (response.destroyed) break;
-      if (!response.write(chunk)) await drained(response);
-    }
-    response.end();
-  }
-
-  destroy(): void {
-    this.#response?.destroy();
-  }
-
-  // Small answers fit the kernel's buffers; what is large needs a reader.
-  #boundStall(size: number): void {
-    if (size < serverLimits.gzipFromBytes) return;
-    const response = this.#response as ServerResponse | undefined;
-    response?.setTimeout(serverLimits.stalledResponseMs, () => response.destroy());
-  }
-}
-
-function drained(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      response.off('drain', done);
-      response.off('close', done);
-      resolve();
-    };
-    response.on('drain', done);
-    response.on('close', done);
-  });
-}
-
-// RFC 7234: code, agent, quoted text.
-function warningHeader(text: string): string {
-  const clean = text.replace(/[^\x20-\x7e]/g, ' ');
-  return `299 - "${clean.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
-}
-
-/** A request that asks to leave HTTP: its handler gets the socket; refusals are written by hand. */
-class UpgradeExchange extends Exchange {
-  readonly #socket: Duplex;
-  readonly #head: Buffer;
-
-  constructor(request: IncomingMessage, socket: Duplex, head: Buffer) {
-    super(request);
-    this.#socket = socket;
-    this.#head = head;
-    socket.on('error', () => socket.destroy());
-  }
-
-  protected override upgradePart(): Pick<Call, 'upgrade'> {
-    return { upgrade: { request: this.request as IncomingMessage, socket: this.#socket, head: this.#head } };
-  }
-
-  override onClose(callback: () => void): void {
-    this.#socket.once('close', callback);
-  }
-
-  override send(code: number, contentType: string, bytes: Buffer, more: Readonly<Record<string, string>> = {}): void {
-    const headers = {
-      'content-type': contentType,
-      'content-length': String(bytes.length),
-      connection: 'close',
-      ...more,
-    };
-    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    this.#socket.write(`HTTP/1.1 ${code} \r\n${lines.join('')}\r\n`);
-    this.#socket.end(bytes);
-  }
-
-  override head(code: number, headers: Readonly<Record<string, string>>): void {
-    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    this.#socket.write(`HTTP/1.1 ${code} \r\nconnection: close\r\n${lines.join('')}\r\n`);
-  }
-
-  override write(frame: Buffer): void {
-    this.#socket.write(frame);
-  }
-
-  override end(): void {
-    this.#socket.end();
-  }
-
-  override async sendRaw(
-    code: number,
-    headers: Readonly<Record<string, string>>,
-    body: string | Uint8Array | AsyncIterable<Uint8Array>,
-  ): Promise<void> {
-    if (typeof body === 'string' || body instanceof Uint8Array) {
-      this.send(code, headers['content-type'] ?? 'text/plain', Buffer.from(body as string), headers);
-      return;
-    }
-    this.head(code, headers);
-    for await (const chunk of body) this.#socket.write(chunk);
-    this.#socket.end();
-  }
-
-  override destroy(): void {
-    this.#socket.destroy();
-  }
 }
