@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ApiServer, createApiServer } from '../../src/apiserver/api-server.ts';
+import type { TlsMaterial } from '../../src/apiserver/http/server.ts';
 import { ensureBootstrapObjects } from '../../src/apiserver/rbac/bootstrap.ts';
 import { apiServerUser, ClusterSecurity } from '../../src/apiserver/security.ts';
 import type { Client } from '../../src/client/client.ts';
@@ -24,7 +25,8 @@ export interface SecuredServer extends AsyncDisposable {
   namespace(name: string, labels?: Readonly<Record<string, string>>): Promise<void>;
 }
 
-export async function startSecuredServer(): Promise<SecuredServer> {
+/** `tls`: with it the server can be told to listen. */
+export async function startSecuredServer(tls?: TlsMaterial): Promise<SecuredServer> {
   await using started = new AsyncDisposableStack();
   const directory = mkdtempSync(join(tmpdir(), 'wherry-secured-'));
   started.defer(() => rmSync(directory, { recursive: true, force: true }));
@@ -34,6 +36,7 @@ export async function startSecuredServer(): Promise<SecuredServer> {
   const server = started.use(
     await createApiServer({
       backend,
+      ...(tls === undefined ? {} : { tls }),
       log: silentLog,
       kinds: builtinKinds,
       serviceCidrs: ['10.43.0.0/16'],
