@@ -57,9 +57,10 @@ export async function startContainer(host: PodHost, request: StartRequest, signa
 }
 
 /** Back-off: a container that ended waits twice as long as the time before, from 10 s to 5 min. */
-function holdBack(host: PodHost, { pod, spec, runtime }: StartRequest): void {
+function holdBack(host: PodHost, { pod, spec, runtime, sandboxId }: StartRequest): void {
   const last = newestInstance(runtime, spec.container.name);
-  if (last === undefined || last.state !== 'exited') return;
+  // What ended with its former sandbox did not crash.
+  if (last === undefined || last.state !== 'exited' || last.sandboxId !== sandboxId) return;
   const key = containerKey(pod, spec);
   const now = host.clock.now();
   const remaining = host.crashes.remainingMs(key, last.finishedAt, now);

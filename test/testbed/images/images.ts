@@ -8,14 +8,14 @@ import { cacheFolder, fileEntry, libraryPackages, unpackPackages, withFolders } 
 
 const path = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 /** Raised when what is built changes, so that cached archives are built anew. */
-const revision = 1;
+const revision = 2;
 
 /** docker.io/library/busybox:latest out of Debian's busybox-static. */
 export async function busyboxImage(): Promise<OciImage> {
   return {
     names: ['docker.io/library/busybox:latest'],
     architecture: goArchitecture(process.arch),
-    layers: [withFolders(await busyboxFiles())],
+    layers: [withFolders([...(await busyboxFiles()), ...(await nameServiceFiles())])],
     config: { Env: [path], Cmd: ['sh'], WorkingDir: '/' },
   };
 }
@@ -68,6 +68,28 @@ export async function imageArchive(name: 'busybox' | 'nginx'): Promise<string> {
   await writeFile(partial, writeOciArchive(image));
   await rename(partial, file);
   return file;
+}
+
+/**
+ * Even a static program looks names up through the C library's modules, and busybox crashes in getaddrinfo(3) where the
+ * library of its own version is absent.
+ */
+async function nameServiceFiles(): Promise<readonly TarEntry[]> {
+  const root = await unpackPackages(['libc6']);
+  const names = ['libc.so.6', 'libresolv.so.2', 'libnss_dns.so.2', 'libnss_files.so.2', 'ld-linux*.so.*'];
+  const pattern = names.flatMap((name, index) => [...(index > 0 ? ['-o'] : []), '-name', name]);
+  const { stdout } = await run('find', [root, '(', ...pattern, ')', '-not', '-path', '*/lib64/*']);
+  const sources = stdout.trim().split('\n').sort();
+  const loader = await dynamicLoader(join(root, 'usr/bin/getconf'));
+  return [
+    ...(await Promise.all(
+      sources.map((source) => {
+        const name = source.slice(source.lastIndexOf('/') + 1);
+        return fileEntry(source, name.startsWith('ld-') ? loader.slice(1) : `usr/lib/${name}`);
+      }),
+    )),
+    { path: 'etc/nsswitch.conf', mode: 0o644, content: new TextEncoder().encode('hosts: files dns\n') },
+  ];
 }
 
 async function busyboxFiles(users = '', groups = ''): Promise<TarEntry[]> {
