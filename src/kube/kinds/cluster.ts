@@ -43,8 +43,8 @@ export const clusterKinds: readonly Kind[] = [
     ...countedSpec('spec'),
     setDefaults: setResourceSliceDefaults,
     selectableFields: ({ spec }: ResourceSlice) => ({
-      'spec.driver': spec.driver ?? '',
-      'spec.nodeName': spec.nodeName ?? '',
+      'spec.driver': spec?.driver ?? '',
+      'spec.nodeName': spec?.nodeName ?? '',
     }),
   }),
   kindOf(flowschemas, {
