@@ -104,7 +104,8 @@ function fromCache(served: ServedKind, selection: Selection, start: string, limi
   const relative = namespace === '' ? (entry: Entry) => entry.key : (entry: Entry) => entry.name;
   const first = start === '' ? 0 : lowerBound(all, start, relative);
   if (first === 0 && limit === 0 && selection.isEverything && served.kind.storage === undefined) {
-    return { revision, entries: all, last: undefined, remaining: 0 };
+    // A copy: the cache changes while the answer is on its way.
+    return { revision, entries: all.slice(), last: undefined, remaining: 0 };
   }
   const entries: Entry[] = [];
   for (let index = first; index < all.length; index += 1) {

@@ -1,4 +1,5 @@
 import type { KubeObject } from '../kube/object.ts';
+import { zeroObject } from '../kube/schema/zero.ts';
 import { type LabelQuery, parseFieldQuery, parseLabelQuery, SelectorError } from '../kube/selector.ts';
 import type { Entry } from './cache/entry.ts';
 import { badRequest } from './errors.ts';
@@ -91,5 +92,7 @@ function checkField(served: ServedKind, field: string): void {
 
 // An object without anything: its selectable fields are all there are, with empty values.
 function skeleton(served: ServedKind): KubeObject {
-  return { kind: served.resource.kind, apiVersion: served.apiVersion, metadata: {} };
+  const { schema, resource, apiVersion } = served;
+  const zero = schema.type === 'object' ? zeroObject(schema) : {};
+  return { spec: {}, status: {}, ...zero, kind: resource.kind, apiVersion, metadata: {} } as KubeObject;
 }
