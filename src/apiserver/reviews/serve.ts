@@ -15,6 +15,7 @@ import { findSchema } from '../../kube/schema/builtin.ts';
 import { formatTime } from '../../kube/time.ts';
 import { type Answer, type Call, objectAnswer } from '../answer.ts';
 import type { VirtualResource } from '../dispatch.ts';
+import { badRequest } from '../errors.ts';
 import { parseWriteOptions } from '../options.ts';
 import { decodeBody } from '../registry/codec.ts';
 import type { ReviewHandler } from './review.ts';
@@ -46,7 +47,11 @@ async function answer(resource: Resource, handler: ReviewHandler, clock: Clock, 
   const expected = { group, version, kind, schema };
   const { object, warnings } = decodeBody(await call.body(), call.contentType, expected, options.fieldValidation);
   for (const text of warnings) call.warn(text);
-  const { namespace } = call.info;
+  const namespace = resource.namespaced ? call.info.namespace : '';
+  const own = object.metadata.namespace ?? '';
+  if (namespace !== '' && own !== '' && own !== namespace) {
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+  }
   const given = namespace === '' ? object : { ...object, metadata: { ...object.metadata, namespace } };
   const managed =
     schema.type === 'object'
