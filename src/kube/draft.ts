@@ -1,3 +1,5 @@
+import { setMember } from '../core/json.ts';
+
 /** A deep mutable version of a readonly type: what a single owner (a decoder, a strategy, a plan) builds up. */
 export type Draft<T> = T extends (...args: never[]) => unknown
   ? T
@@ -17,6 +19,6 @@ function structuredCloneJson(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(structuredCloneJson);
   if (typeof value !== 'object' || value === null) return value;
   const copy: Record<string, unknown> = {};
-  for (const [key, member] of Object.entries(value)) copy[key] = structuredCloneJson(member);
+  for (const [key, member] of Object.entries(value)) setMember(copy, key, structuredCloneJson(member));
   return copy;
 }

@@ -160,9 +160,8 @@ export function isLabelValue(value: string): readonly string[] {
   return errors;
 }
 
-/** A lower-case subdomain of at least two labels (webhook names); `dotted` messages as ValidateWebhook gives them. */
+/** A subdomain of at least three labels: names of webhooks. An empty one is for the caller to refuse as required. */
 export function isFullyQualifiedName(value: string): readonly string[] {
-  if (value === '') return ['Required value'];
   const errors = isDns1123Subdomain(value);
   if (errors.length > 0) return errors;
   return value.split('.').length < 3 ? ['should be a domain with at least three segments separated by dots'] : [];
@@ -326,6 +325,3 @@ export const nameIsPathSegment: NameCheck = (name, prefix) => {
   for (const character of ['/', '%']) if (name.includes(character)) errors.push(`may not contain '${character}'`);
   return errors;
 };
-
-/** Any name will do: the kind checks it elsewhere. */
-export const nameIsAnything: NameCheck = () => [];

@@ -36,7 +36,10 @@ test('an Event of events.k8s.io is stored as one of the core group, and comes ba
 });
 
 test('what version 1 of an autoscaler can not say travels in annotations', () => {
-  const behavior = { scaleDown: { stabilizationWindowSeconds: 5 } };
+  const policies = [{ type: 'Percent', value: 100, periodSeconds: 15 }];
+  const scaleDown = { selectPolicy: 'Max', policies, stabilizationWindowSeconds: 5 };
+  const scaleUp = { selectPolicy: 'Max', policies, stabilizationWindowSeconds: 0 };
+  const behavior = { scaleDown, scaleUp };
   const memory = {
     type: 'Resource',
     resource: { name: 'memory', target: { type: 'Utilization', averageUtilization: 5 } },
@@ -46,7 +49,13 @@ test('what version 1 of an autoscaler can not say travels in annotations', () =>
     apiVersion: 'autoscaling/v2',
     kind: 'HorizontalPodAutoscaler',
     metadata: { name: 'h', annotations: { keep: 'me' } },
-    spec: { scaleTargetRef: { kind: 'Deployment', name: 'd' }, maxReplicas: 3, metrics: [cpu, memory], behavior },
+    spec: {
+      scaleTargetRef: { kind: 'Deployment', name: 'd' },
+      maxReplicas: 3,
+      minReplicas: 1,
+      metrics: [cpu, memory],
+      behavior,
+    },
     status: { desiredReplicas: 0, currentMetrics: null },
   };
   const v1 = autoscalerToV1(v2 as KubeObject);

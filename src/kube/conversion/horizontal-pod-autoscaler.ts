@@ -1,4 +1,5 @@
 import { isObject } from '../../core/json.ts';
+import { setAutoscalerDefaults } from '../defaults/autoscaling.ts';
 import { type Draft, draft } from '../draft.ts';
 import type { KubeObject } from '../object.ts';
 import { apiVersionOf } from '../resource.ts';
@@ -49,6 +50,7 @@ export function autoscalerFromV1(object: KubeObject): KubeObject {
   };
   Object.assign(v2.status ?? {}, { currentMetrics: currentMetrics.length > 0 ? currentMetrics : null });
   if (v2.status?.currentReplicas === 0) delete v2.status.currentReplicas;
+  setAutoscalerDefaults(v2);
   return v2;
 }
 

@@ -1,3 +1,4 @@
+import { setMember } from '../../core/json.ts';
 import type { Draft } from '../draft.ts';
 import type {
   Endpoints,
@@ -83,10 +84,7 @@ export function setSecretDefaults(secret: Draft<Secret>): void {
   if (secret.stringData === undefined) return;
   secret.data ??= {};
   for (const [key, value] of Object.entries(secret.stringData)) {
-    const encoded = Buffer.from(value).toString('base64');
-    if (key !== '__proto__') secret.data[key] = encoded;
-    else
-      Object.defineProperty(secret.data, key, { value: encoded, enumerable: true, writable: true, configurable: true });
+    setMember(secret.data, key, Buffer.from(value).toString('base64'));
   }
   delete secret.stringData;
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   setEndpointsDefaults,
   setLimitRangeDefaults,
@@ -98,6 +99,9 @@ export const coreKinds: readonly Kind[] = [
   kindOf(limitranges, {
     allowCreateOnUpdate: true,
     setDefaults: setLimitRangeDefaults,
+    prepareForCreate(range) {
+      range.metadata.name ||= randomUUID();
+    },
     validateCreate: validateLimitRange,
     validateUpdate: validateLimitRangeUpdate,
   }),

@@ -1,6 +1,7 @@
 import { setEndpointSliceDefaults, setIngressClassDefaults, setNetworkPolicyDefaults } from '../defaults/policies.ts';
+import { nameIsIpAddress } from '../ip-address-name.ts';
 import type { Kind } from '../kind.ts';
-import { nameIsAnything } from '../names.ts';
+import { nameIsPathSegment } from '../names.ts';
 import {
   endpointslices,
   ingressclasses,
@@ -31,7 +32,7 @@ export const networkingKinds: readonly Kind[] = [
     subresources: { status: statusSubresource() },
     resetFields,
   }),
-  kindOf(ipaddresses, { validateName: nameIsAnything }),
+  kindOf(ipaddresses, { validateName: nameIsIpAddress }),
   kindOf(networkpolicies, { ...countedSpec('spec'), setDefaults: setNetworkPolicyDefaults }),
   kindOf(servicecidrs, { ...statusOnly(servicecidrs), subresources: { status: statusSubresource() }, resetFields }),
   kindOf(endpointslices, {
@@ -45,6 +46,7 @@ export const networkingKinds: readonly Kind[] = [
   kindOf(poddisruptionbudgets, {
     ...specAndStatus(poddisruptionbudgets),
     allowUnconditionalUpdate: false,
+    validateName: nameIsPathSegment,
     subresources: { status: statusSubresource() },
     resetFields,
   }),

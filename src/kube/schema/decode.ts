@@ -1,6 +1,7 @@
-import { isObject } from '../../core/json.ts';
+import { isObject, setMember } from '../../core/json.ts';
 import { StatusError } from '../status-error.ts';
 import { countKeys, maxStrictErrors, strictErrorsOf } from './duplicates.ts';
+import { noteEmptyMember } from './empty-members.ts';
 import { decodeScalar, goKind } from './scalars.ts';
 import type { Field, ListSchema, MapSchema, ObjectSchema, ScalarSchema, Schema } from './schema.ts';
 import { addZeros, zeroOfElement } from './zero.ts';
@@ -99,6 +100,7 @@ class Decoder {
       this.#path.push(name);
       const decoded = this.#field(field, member);
       if (decoded !== undefined) object[name] = decoded;
+      else if (isEmpty(member)) noteEmptyMember(object, name, member);
       this.#path.pop();
     }
     this.#structs.pop();
@@ -253,10 +255,9 @@ function unlessCustom(schema: ScalarSchema, scalar: unknown): unknown {
   return schema.scalar === 'int-or-string' || schema.scalar === 'quantity' ? scalar : undefined;
 }
 
-// `__proto__` is a valid key of a ConfigMap, and assigning it would not make a member.
-function setMember(object: Record<string, unknown>, key: string, value: unknown): void {
-  if (key !== '__proto__') object[key] = value;
-  else Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
+/** A list or map without anything in it. */
+function isEmpty(value: unknown): value is readonly [] | Record<string, never> {
+  return Array.isArray(value) ? value.length === 0 : isObject(value) && !hasMembers(value);
 }
 
 function hasMembers(object: Record<string, unknown>): boolean {
