@@ -8,7 +8,7 @@ import { nodes, pods, secrets, serviceaccounts } from '../../kube/resources.gen.
 import { isReason } from '../../kube/status-error.ts';
 import { encodeName, signCertificate } from '../../wire/x509.ts';
 import { RequestAuthenticator } from './authenticator.ts';
-import { decodeJwt, jwkOf, signingKey, signJwt, verificationKey } from './jwt.ts';
+import { decodeJwt, jwkOf, signingKey, verificationKey } from './jwt.ts';
 import { TokenError } from './token.ts';
 import { defaultVolumeSeconds, TokenIssuer } from './token-request.ts';
 
@@ -126,19 +126,14 @@ test('a token for another audience is no good here, and a review tells why', () 
 });
 
 test('a Secret of type service-account-token holds a token for ever, while it holds it', () => {
-  const { reader, refuses, user, time } = world();
-  const name = 'kubernetes.io/serviceaccount';
-  const token = signJwt(
-    {
-      iss: 'kubernetes/serviceaccount',
-      sub: 'system:serviceaccount:n:sa',
-      [`${name}/namespace`]: 'n',
-      [`${name}/secret.name`]: 's',
-      [`${name}/service-account.name`]: 'sa',
-      [`${name}/service-account.uid`]: 'sa-1',
-    },
-    signingKey(ec.privateKey),
-  );
+  const { reader, refuses, user, time, tokens } = world();
+  const account = reader.get(serviceaccounts, { namespace: 'n', name: 'sa' });
+  assert.ok(account);
+  const token = tokens.secretToken(account, {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { namespace: 'n', name: 's' },
+  });
   refuses(token);
   reader.put(secrets, {
     metadata: { namespace: 'n', name: 's' },

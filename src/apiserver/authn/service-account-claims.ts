@@ -48,6 +48,19 @@ export function encodeClaims(claims: ServiceAccountClaims, issuer: string, issue
   };
 }
 
+/** The claims of a token that a Secret holds. */
+export function encodeLegacyClaims(namespace: string, account: ObjectRef, secret: string): object {
+  const prefix = 'kubernetes.io/serviceaccount';
+  return {
+    iss: legacyIssuer,
+    [`${prefix}/namespace`]: namespace,
+    [`${prefix}/secret.name`]: secret,
+    [`${prefix}/service-account.name`]: account.name,
+    [`${prefix}/service-account.uid`]: account.uid,
+    sub: `system:serviceaccount:${namespace}:${account.name}`,
+  };
+}
+
 /** The claims of a token that `decodeJwt` gave; undefined when they aren't a service account's. */
 export function decodeClaims(claims: Readonly<Record<string, unknown>>): ServiceAccountClaims | undefined {
   return claims['iss'] === legacyIssuer ? decodeLegacy(claims) : decodeBound(claims);

@@ -5,11 +5,11 @@ import type { KubeObject } from '../../kube/object.ts';
 import type { Resource } from '../../kube/resource.ts';
 import { nodes, pods, secrets, serviceaccounts } from '../../kube/resources.gen.ts';
 import { formatTime } from '../../kube/time.ts';
-import type { BoundObjectReference, TokenRequest } from '../../kube/types.gen.ts';
+import type { BoundObjectReference, Secret, ServiceAccount, TokenRequest } from '../../kube/types.gen.ts';
 import { badRequest, conflict, invalid, notFound } from '../errors.ts';
 import type { ClusterReader } from '../reader.ts';
 import { type SigningKey, signJwt } from './jwt.ts';
-import { encodeClaims, type ObjectRef } from './service-account-claims.ts';
+import { encodeClaims, encodeLegacyClaims, type ObjectRef } from './service-account-claims.ts';
 
 export interface TokenIssuerOptions {
   readonly issuer: string;
@@ -95,6 +95,12 @@ export class TokenIssuer {
       // The client sees the time that it asked for, and renews by it.
       status: { token, expirationTimestamp: formatTime((now + seconds) * 1000) },
     };
+  }
+
+  /** A token without an end, for a Secret of type kubernetes.io/service-account-token; it holds while the Secret holds it. */
+  secretToken(account: ServiceAccount, secret: Secret): string {
+    const { namespace = '', name = '', uid = '' } = account.metadata;
+    return signJwt(encodeLegacyClaims(namespace, { name, uid }, secret.metadata.name ?? ''), this.options.key);
   }
 
   private validate(namespace: string, name: string, body: TokenRequest, seconds: number): void {

@@ -57,9 +57,15 @@ export function keyPem(key: KeyObject): string {
 }
 
 /** Signs a certificate for a key whose private half stays with its owner (a joining node, a CertificateSigningRequest). */
-export function issue(authority: Authority, request: LeafRequest, publicKey: KeyObject, nowMs: number): string {
+export function issue(
+  authority: Authority,
+  request: LeafRequest,
+  publicKey: KeyObject,
+  nowMs: number,
+  lifetimeMs = leafLifetimeMs,
+): string {
   const der = signCertificate(
-    { ...request, publicKey, notBefore: nowMs - clockSkewMs, notAfter: nowMs + leafLifetimeMs },
+    { ...request, publicKey, notBefore: nowMs - clockSkewMs, notAfter: nowMs + lifetimeMs },
     authority,
   );
   return encodePem('CERTIFICATE', der);
