@@ -5,11 +5,12 @@ import type { Backend } from '../datastore/backend.ts';
 import type { Kind } from '../kube/kind.ts';
 import { findSchema } from '../kube/schema/builtin.ts';
 import type { Schema } from '../kube/schema/schema.ts';
-import type { UserInfo } from '../kube/user.ts';
+import { apiServerUser, type UserInfo } from '../kube/user.ts';
 import { CachedReader } from './cache/cluster-reader.ts';
 import { WatchHub } from './cache/hub.ts';
 import type { Security } from './chain.ts';
 import { componentStatusResource } from './component-status.ts';
+import { CustomResources } from './custom-resources/custom-resources.ts';
 import type { Dispatcher, VirtualResource } from './dispatch.ts';
 import { Health } from './health.ts';
 import { HttpServer, type TlsMaterial } from './http/server.ts';
@@ -83,6 +84,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   kinds.change(options.kinds.map((kind) => servedOf(hub, kind, builtinSchema(kind))));
   const server = new Server(options, clock, hub, kinds);
   await server.services.repair();
+  await server.serveCustomResources();
   return server;
 }
 
@@ -114,6 +116,7 @@ class Server implements ApiServer {
   readonly #dispatcher: Dispatcher;
   readonly #virtual = new Map<string, VirtualResource>();
   readonly #shutdown = new AbortController();
+  #customResources: CustomResources | undefined;
   #http: HttpServer | undefined;
 
   constructor(options: ApiServerOptions, clock: Clock, hub: WatchHub, kinds: KindRegistry) {
@@ -145,6 +148,13 @@ class Server implements ApiServer {
     const served = servedOf(this.hub, kind, schema ?? builtinSchema(kind));
     this.kinds.change([served]);
     return served;
+  }
+
+  async serveCustomResources(): Promise<void> {
+    const transport = this.transport(apiServerUser);
+    const { hub, kinds } = this;
+    const { log } = this.#options;
+    this.#customResources = await CustomResources.start({ hub, kinds, clock: this.#clock, log, transport });
   }
 
   serveVirtual(resource: VirtualResource): void {
@@ -180,6 +190,7 @@ class Server implements ApiServer {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#http?.close(shutdownGraceMs);
+    await this.#customResources?.[Symbol.asyncDispose]();
     this.#shutdown.abort();
     await this.hub[Symbol.asyncDispose]();
   }

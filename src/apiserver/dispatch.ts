@@ -1,5 +1,6 @@
+import { StatusError } from '../kube/status-error.ts';
 import { type Answer, type Call, textAnswer } from './answer.ts';
-import { methodNotAllowed, methodNotSupported, noSuchResource } from './errors.ts';
+import { methodNotAllowed, methodNotSupported, noSuchResource, notFound } from './errors.ts';
 import type { KindRegistry, ServedKind } from './kind-registry.ts';
 import { checkUrlName } from './registry/create.ts';
 import * as handlers from './registry/handlers.ts';
@@ -56,13 +57,17 @@ export function destinationOf(dispatcher: Dispatcher, method: string, info: Requ
     if (group !== '' && !dispatcher.kinds.hasGroup(group)) return { type: 'nowhere' };
     throw noSuchResource();
   }
+  if (served.isCustom && served.resource.namespaced !== (info.namespace !== '')) {
+    const spansNamespaces = served.resource.namespaced && info.name === '' && info.subresource === '';
+    if (!spansNamespaces) return { type: 'nowhere' };
+  }
   checkScope(served, method, info);
   if (info.subresource === '') {
     checkMethod(served, method, info);
     return { type: 'kind', served };
   }
   const handler = dispatcher.subresources.find(served, info.subresource);
-  if (handler === undefined) throw noSuchResource();
+  if (handler === undefined) throw served.isCustom ? notFound(served.resource, info.name) : noSuchResource();
   if (handler[method as 'GET'] === undefined) throw methodNotAllowed();
   return { type: 'subresource', served, handler };
 }
@@ -80,11 +85,17 @@ export function dispatch(dispatcher: Dispatcher, destination: Destination, call:
       const method = destination.handler[call.method as 'GET'];
       if (method === undefined) throw methodNotAllowed();
       checkUrlName(call.info.name);
+      warnOfDeprecation(destination.served, call);
       return method(call, destination.served);
     }
     default:
+      warnOfDeprecation(destination.served, call);
       return dispatchKind(dispatcher.registry, destination.served, call);
   }
+}
+
+function warnOfDeprecation({ kind }: ServedKind, call: Call): void {
+  if (kind.custom?.deprecationWarning !== undefined) call.warn(kind.custom.deprecationWarning);
 }
 
 function dispatchKind(registry: Registry, served: ServedKind, call: Call): Answer | Promise<Answer> {
@@ -108,6 +119,12 @@ function dispatchKind(registry: Registry, served: ServedKind, call: Call): Answe
     default:
       throw methodNotAllowed();
   }
+}
+
+function notWhileTerminating(resource: ServedKind['resource'], verb: string): StatusError {
+  const { status } = methodNotSupported(resource, verb);
+  const message = `${verb} not allowed while custom resource definition is terminating`;
+  return new StatusError({ ...status, message });
 }
 
 function virtualDestination(resource: VirtualResource, method: string, info: RequestInfo): Destination {
@@ -147,6 +164,7 @@ function checkMethod(served: ServedKind, method: string, info: RequestInfo): voi
   const methods = info.name === '' ? collectionMethods : objectMethods;
   const verb = methods[method];
   const { verbs } = served.resource;
+  if (verb === 'create' && served.kind.custom?.isTerminating) throw notWhileTerminating(served.resource, verb);
   if (verb === undefined || !verbs.includes(verb as 'get')) throw methodNotAllowed();
   if (info.verb === 'watch' && !verbs.includes('watch')) throw methodNotSupported(served.resource, 'watch');
   if (info.verb === 'proxy') throw noSuchResource();

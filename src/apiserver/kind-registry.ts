@@ -15,6 +15,8 @@ export class ServedKind {
   readonly location: StorageLocation;
   readonly cache: ResourceCache;
   readonly #converted = new WeakMap<Entry, Entry>();
+  readonly #watchers = new Set<() => void>();
+  #isRetired = false;
 
   constructor(kind: Kind, schema: Schema, cache: ResourceCache) {
     this.kind = kind;
@@ -36,10 +38,25 @@ export class ServedKind {
     if (storage === undefined) return entry;
     let converted = this.#converted.get(entry);
     if (converted === undefined) {
-      converted = encodeEntry(entry.namespace, entry.name, entry.revision, storage.fromStorage(entry.object));
+      const object = storage.fromStorage(entry.object);
+      // What the conversion leaves alone keeps its encoded form too.
+      converted = object === entry.object ? entry : encodeEntry(entry.namespace, entry.name, entry.revision, object);
       this.#converted.set(entry, converted);
     }
     return converted;
+  }
+
+  /** Calls `end` when the kind is no longer served in this form: watches of it end then. */
+  whenRetired(end: () => void): Disposable {
+    if (this.#isRetired) end();
+    else this.#watchers.add(end);
+    return { [Symbol.dispose]: () => this.#watchers.delete(end) };
+  }
+
+  retire(): void {
+    this.#isRetired = true;
+    for (const end of [...this.#watchers]) end();
+    this.#watchers.clear();
   }
 
   get(namespace: string, name: string): Entry | undefined {
@@ -84,12 +101,13 @@ export class KindRegistry {
     return this.#byPath.values();
   }
 
+  /** True for the groups of built-in kinds; those of custom resources are as if unknown but for their resources. */
   hasGroup(group: string): boolean {
-    for (const served of this.#byPath.values()) if (served.resource.group === group) return true;
+    for (const { resource, isCustom } of this.#byPath.values()) if (resource.group === group && !isCustom) return true;
     return false;
   }
 
-  /** Adds and removes in one step; listeners are told once. */
+  /** Adds and removes in one step; listeners are told once. What is removed or replaced retires. */
   change(added: readonly ServedKind[], removed: readonly ServedKind[] = []): void {
     for (const served of removed) {
       const key = pathOf(served.resource);
@@ -97,6 +115,7 @@ export class KindRegistry {
     }
     for (const served of added) this.#byPath.set(pathOf(served.resource), served);
     for (const listener of [...this.#listeners]) listener({ added, removed });
+    for (const served of removed) served.retire();
   }
 
   /** Called after each change. Listeners must not throw. */

@@ -5,7 +5,7 @@ import { type Clock, systemClock } from '../core/clock.ts';
 import { tokenreviews } from '../kube/resources.gen.ts';
 import { findSchema } from '../kube/schema/builtin.ts';
 import type { TokenRequest } from '../kube/types.gen.ts';
-import { systemMasters, type UserInfo } from '../kube/user.ts';
+import { apiServerUser, type UserInfo } from '../kube/user.ts';
 import { createAdmissionChain } from './admission/chain.ts';
 import { type Answer, type Call, objectAnswer } from './answer.ts';
 import type { ApiServer, SecurityContext } from './api-server.ts';
@@ -42,9 +42,6 @@ export interface ClusterSecurityOptions {
   readonly admission?: readonly AdmissionPlugin[];
   readonly clock?: Clock;
 }
-
-/** The API server's own user, for what it writes on behalf of no one (quota usage, bootstrap objects). */
-export const apiServerUser: UserInfo = { name: 'system:apiserver', groups: [systemMasters, 'system:authenticated'] };
 
 /** Authentication, authorization and admission of a cluster, put together, and the endpoints that belong to them. */
 export class ClusterSecurity implements Disposable {

@@ -62,6 +62,7 @@ class Watcher implements Disposable {
   readonly #options: ListOptions;
   readonly #sink: WatchSink;
   #listening: Disposable | undefined;
+  #retiring: Disposable | undefined;
   #ended = false;
 
   constructor(hub: WatchHub, served: ServedKind, selection: Selection, options: ListOptions, sink: WatchSink) {
@@ -117,11 +118,13 @@ class Watcher implements Disposable {
   [Symbol.dispose](): void {
     this.#ended = true;
     this.#listening?.[Symbol.dispose]();
+    this.#retiring?.[Symbol.dispose]();
   }
 
   // A watch from the future skips what comes before its start.
   #listen(after: Revision): void {
     if (this.#ended) return;
+    this.#retiring = this.#served.whenRetired(() => this.#end());
     const isAhead = after > this.#hub.revision;
     this.#listening = this.#served.cache.listen({
       changed: (events) => this.#deliver(isAhead ? events.filter((event) => event.revision > after) : events),
@@ -155,6 +158,13 @@ class Watcher implements Disposable {
     if (is) return { type: was ? 'MODIFIED' : 'ADDED', entry: current, frames: event.frames };
     if (was) return { type: 'DELETED', entry: lastState(previous, event.revision), frames: event.frames };
     return null;
+  }
+
+  // The kind is gone or has another form now: the client looks anew.
+  #end(): void {
+    if (this.#ended) return;
+    this[Symbol.dispose]();
+    this.#sink.end();
   }
 
   #fail(error: StatusError): void {

@@ -15,7 +15,7 @@ export function encodeList(answer: ListAnswer): Buffer {
   const { served, entries, metadata } = answer;
   const { listKind } = served.resource;
   const head = Buffer.from(
-    `{"kind":${JSON.stringify(listKind)},"apiVersion":${JSON.stringify(served.apiVersion)},"metadata":${JSON.stringify(metadata)},"items":[`,
+    `{"kind":${JSON.stringify(listKind)},"apiVersion":${JSON.stringify(served.apiVersion)},"metadata":${JSON.stringify(served.isCustom ? { continue: '', ...metadata } : metadata)},"items":[`,
   );
   const isWhole = served.isCustom;
   let size = head.length + listEnd.length;

@@ -53,6 +53,8 @@ export const serverLimits = {
   /** An unused connection is closed after this. */
   keepAliveTimeoutMs: 180_000,
   handshakeTimeoutMs: 10_000,
+  /** When the server ends: time that peers get to take what was sent. */
+  flushTimeoutMs: 1000,
 } as const;
 
 /** PEM texts. Clients may present a certificate of `clientCa`. */
@@ -75,7 +77,7 @@ export interface HttpServerOptions {
 export class HttpServer implements AsyncDisposable {
   readonly #options: HttpServerOptions;
   readonly #server: Http2SecureServer;
-  readonly #connections = new Set<Socket | Duplex>();
+  readonly #connections = new Set<Socket>();
   readonly #watches = new Set<Disposable>();
   readonly #inFlight = new InFlight({
     readOnly: serverLimits.readOnlyInFlight,
@@ -164,8 +166,14 @@ export class HttpServer implements AsyncDisposable {
       await promise;
       timer[Symbol.dispose]();
     }
-    for (const connection of [...this.#connections]) connection.destroy();
+    // What was answered is still on its way; a peer that takes nothing is cut off.
+    await new Promise((resolve) => setImmediate(resolve));
+    for (const connection of [...this.#connections]) connection.destroySoon();
+    const timer = this.#options.clock.after(serverLimits.flushTimeoutMs, () => {
+      for (const connection of [...this.#connections]) connection.destroy();
+    });
     await closed;
+    timer[Symbol.dispose]();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -378,7 +386,9 @@ export class HttpServer implements AsyncDisposable {
 
 // What Node's parser does not even read as a request. A method that it does not know is one that nothing here allows.
 function malformedAnswer(error: Error): string {
-  if (errorCode(error) !== 'HPE_INVALID_METHOD') return 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n';
+  const packet = 'rawPacket' in error && error.rawPacket instanceof Buffer ? error.rawPacket.toString('latin1') : '';
+  const isRequest = errorCode(error) === 'HPE_INVALID_METHOD' && /^[A-Z]+ \S+ HTTP\/1\.[01]\r\n/.test(packet);
+  if (!isRequest) return 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n';
   const body = `${JSON.stringify(methodNotAllowed().status)}\n`;
   const head = `HTTP/1.1 405 Method Not Allowed\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n`;
   return `${head}connection: close\r\n\r\n${body}`;

@@ -1,4 +1,5 @@
 import { bindings, pods } from '../../kube/resources.gen.ts';
+import { customScale } from '../custom-resources/custom-scale.ts';
 import type { VirtualResource } from '../dispatch.ts';
 import { noSuchResource } from '../errors.ts';
 import type { ServedKind } from '../kind-registry.ts';
@@ -25,6 +26,10 @@ export function addBuiltinSubresources(registry: Registry, subresources: Subreso
     };
   });
   for (const resource of scalable) subresources.add(resource, 'scale', scaleHandler(registry));
+  subresources.addGeneric((served, name) => {
+    const scale = served.kind.custom?.scale;
+    return name === 'scale' && scale !== undefined ? scaleHandler(registry, customScale(scale)) : undefined;
+  });
   subresources.add('pods', 'binding', { POST: (call, served) => bindPod(registry, served, call) });
   subresources.add('pods', 'eviction', { POST: (call, served) => evictPod(registry, served, call) });
 }

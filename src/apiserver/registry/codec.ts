@@ -1,10 +1,13 @@
 import { parseDocument, YAMLParseError } from 'yaml';
 import { isObject } from '../../core/json.ts';
+import { invalid as invalidField } from '../../kube/field-error.ts';
+import { goJson } from '../../kube/go-json.ts';
+import type { CustomRules } from '../../kube/kind.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { cannotBeHandled, decode } from '../../kube/schema/decode.ts';
 import type { Schema } from '../../kube/schema/schema.ts';
 import type { Body } from '../answer.ts';
-import { badRequest, unsupportedMediaType } from '../errors.ts';
+import { badRequest, invalid, unsupportedMediaType } from '../errors.ts';
 import type { FieldValidation } from '../options.ts';
 import { goJsonError } from './go-json-error.ts';
 
@@ -93,6 +96,8 @@ export interface Expected {
   readonly version: string;
   readonly kind: string;
   readonly schema: Schema;
+  /** Custom resources are read by rules of their own. */
+  readonly custom?: CustomRules;
   /** Finds other kinds that this server knows: a body may (wrongly) be one. */
   knows?(group: string, version: string, kind: string): Schema | undefined;
 }
@@ -131,6 +136,8 @@ export function decodeValue(parsed: ParsedBody, expected: Expected, fieldValidat
   if (fault !== undefined) {
     throw unrecognized(expected, `couldn't get version/kind; json parse error: ${fault}`, parsed.bytes);
   }
+  if (expected.custom !== undefined)
+    return decodeCustom(expected.custom, value as Record<string, unknown>, parsed, expected, fieldValidation);
   const head = value as { readonly apiVersion?: string; readonly kind?: string };
   const expectedVersion = expected.group === '' ? expected.version : `${expected.group}/${expected.version}`;
   const apiVersion = head.apiVersion || expectedVersion;
@@ -168,6 +175,40 @@ export function decodeValue(parsed: ParsedBody, expected: Expected, fieldValidat
   const given = isObject(value) && isObject(value['metadata']) ? value['metadata']['managedFields'] : undefined;
   if (Array.isArray(given) && given.length === 0) result.metadata['managedFields'] = [];
   return { object: result, warnings };
+}
+
+// Custom resources are told apart by what they say of themselves: nothing of that may be left out.
+function decodeCustom(
+  rules: CustomRules,
+  value: Readonly<Record<string, unknown>>,
+  parsed: ParsedBody,
+  expected: Expected,
+  fieldValidation: FieldValidation,
+): DecodedObject {
+  const { apiVersion, kind } = value as { readonly apiVersion?: string; readonly kind?: string };
+  if (!kind || !apiVersion) {
+    const missing = kind ? 'apiVersion' : 'Kind';
+    const text = parsed.raw === undefined ? goJson(value) : parsed.raw.toString('utf8');
+    const why = `Object '${missing}' is ${kind ? 'not set' : 'missing'} in '${text}'`;
+    throw unrecognized(expected, why, parsed.raw ?? Buffer.from(text));
+  }
+  const { object, warnings } = rules.decode(value, {
+    fieldValidation,
+    ...(parsed.raw === undefined ? {} : { raw: parsed.raw }),
+  });
+  const expectedVersion = `${expected.group}/${expected.version}`;
+  if (apiVersion !== expectedVersion) {
+    throw badRequest(
+      `the API version in the data (${apiVersion}) does not match the expected API version (${expectedVersion})`,
+    );
+  }
+  const { kind: _kind, apiVersion: _apiVersion, metadata, ...rest } = object;
+  const meta = metadata as KubeObject['metadata'];
+  if (kind !== expected.kind) {
+    const named = { group: expected.group, kind };
+    throw invalid(named, meta.name ?? '', [invalidField('kind', kind, `must be ${expected.kind}`)]);
+  }
+  return { object: { kind, apiVersion, metadata: meta, ...rest }, warnings };
 }
 
 function goName(group: string, version: string, kind: string): string {

@@ -265,6 +265,7 @@ export function expectedOf(registry: Registry, served: ServedKind): Expected {
     version,
     kind,
     schema: served.schema,
+    ...(served.kind.custom === undefined ? {} : { custom: served.kind.custom }),
     knows: (g, v, k): Schema | undefined => registry.kinds.findKind(g, v, k)?.schema,
   };
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.ts';
 import type { WatchHub } from '../cache/hub.ts';
+import { definitionHooks } from '../custom-resources/definition-hooks.ts';
 import { AddressRange } from './address-range.ts';
 import { namespaceHooks } from './namespaces.ts';
 import type { WriteHooks } from './registry.ts';
@@ -32,6 +33,7 @@ export function builtinHooks(options: HookOptions): BuiltinHooks {
     now: () => clock.now(),
   });
   const hooks = new Map<string, WriteHooks>([
+    ['customresourcedefinitions.apiextensions.k8s.io', definitionHooks],
     ['events', events],
     ['events.events.k8s.io', events],
     ['namespaces', namespaceHooks],
