@@ -1,7 +1,10 @@
+import type { JsonSchema } from './crd/json-schema.ts';
 import type { Draft } from './draft.ts';
 import type { FieldError } from './field-error.ts';
 import type { KubeObject } from './object.ts';
 import type { Resource } from './resource.ts';
+import type { Decoded, DecodeOptions } from './schema/decode.ts';
+import type { CustomResourceSubresourceScale } from './types.gen.ts';
 
 /**
  * All that the API server must know of a kind beyond its identity and its schema. One file a kind (or a family of
@@ -14,6 +17,24 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly table: Table<T>;
   /** Present when objects are stored in another version (HorizontalPodAutoscaler v1, Event of events.k8s.io). */
   readonly storage?: StorageVersion;
+  /** Present for custom resources. */
+  readonly custom?: CustomRules;
+}
+
+/** What a CustomResourceDefinition adds: such a kind is read by its structural schema and may be on its way out. */
+export interface CustomRules {
+  /** The schema as the definition has it, for the API document. */
+  readonly schema: JsonSchema;
+  /** Reads a body that is known to be of this kind and version. Throws StatusError BadRequest. */
+  decode(value: Readonly<Record<string, unknown>>, options: Omit<DecodeOptions, 'groupVersionKind'>): Decoded;
+  /** The definition is being deleted: nothing new is made. */
+  readonly isTerminating: boolean;
+  /** Text of the Warning header that each use of the version gets. */
+  readonly deprecationWarning?: string;
+  /** Where the scale subresource finds its numbers, as JSON paths (`.spec.replicas`). */
+  readonly scale?: CustomResourceSubresourceScale;
+  /** Name of the version in which objects are stored. */
+  readonly storageVersion: string;
 }
 
 export interface StorageVersion {

@@ -8,3 +8,6 @@ export interface UserInfo {
 
 /** Kubernetes' superuser group: everything is allowed to its members. */
 export const systemMasters = 'system:masters';
+
+/** The API server's own user, for what it writes on behalf of no one (quota usage, bootstrap objects). */
+export const apiServerUser: UserInfo = { name: 'system:apiserver', groups: [systemMasters, 'system:authenticated'] };

@@ -1,17 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { type ApiServer, createApiServer } from '../apiserver/api-server.ts';
+import { ensureExtensionAuthentication } from '../apiserver/authn/extension-config.ts';
 import { ensureBootstrapObjects } from '../apiserver/rbac/bootstrap.ts';
-import { apiServerUser, ClusterSecurity } from '../apiserver/security.ts';
+import { ClusterSecurity } from '../apiserver/security.ts';
 import type { Client } from '../client/client.ts';
 import { createClient } from '../client/client-impl.ts';
 import { createControllers } from '../controllers/all.ts';
+import { assert } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
 import { errorCode, WherryError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Backend } from '../datastore/backend.ts';
 import { openSqliteBackend } from '../datastore/sqlite/backend.ts';
 import { builtinKinds } from '../kube/kinds/all.ts';
-import type { UserInfo } from '../kube/user.ts';
+import { apiServerUser, type UserInfo } from '../kube/user.ts';
 import { createEventRecorder } from '../runtime/event-recorder.ts';
 import { createManager, type Manager } from '../runtime/manager.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
@@ -20,6 +22,7 @@ import { nthAddress, type ServerOptions } from './options.ts';
 import type { Paths } from './paths.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
 import { ensurePki, type Pki } from './pki/pki.ts';
+import { createRequestSigner } from './pki/request-signer.ts';
 import type { Progress } from './progress.ts';
 
 export interface ControlPlaneOptions {
@@ -65,17 +68,24 @@ export async function startControlPlane(context: ControlPlaneOptions): Promise<C
       () => `SQLite in ${paths.db}`,
     );
     stack.use(backend);
-    const api = stack.use(
-      await progress.step(
-        'API server',
-        () => startApi(context, backend, pki),
-        () => `https://${options.nodeIp}:${options.httpsListenPort}`,
-      ),
+    const { api, security } = await progress.step(
+      'API server',
+      () => startApi(context, backend, pki),
+      () => `https://${options.nodeIp}:${options.httpsListenPort}`,
     );
+    stack.use(security);
+    stack.use(api);
     stack.use(startCompaction({ backend, clock, log: log.child({ room: 'datastore' }) }));
     const clientFor = (user: UserInfo) => createClient(api.transport(user, userAgentOf(user)));
     const client = clientFor(apiServerUser);
-    await progress.step('First objects', () => ensureBootstrapObjects(client));
+    await progress.step('First objects', async () => {
+      await ensureBootstrapObjects(client);
+      await ensureExtensionAuthentication(client, {
+        clientAuthority: pki.clientAuthority.certificate,
+        requestHeaderAuthority: pki.requestHeaderAuthority.certificate,
+        allowedNames: ['system:auth-proxy'],
+      });
+    });
     const manager = createManager({
       client,
       // Each controller acts as a service account of its own, with no more rights than it needs.
@@ -89,6 +99,8 @@ export async function startControlPlane(context: ControlPlaneOptions): Promise<C
         createControllers({
           rootCaPem: pki.serverAuthority.certificate,
           clusterCidrs: [options.clusterCidr],
+          certificateSigner: createRequestSigner(pki, clock),
+          signServiceAccountToken: async (account, secret) => security.issuer.secretToken(account, secret),
         }),
       ),
     );
@@ -128,7 +140,12 @@ async function preparePki(options: ServerOptions, paths: Paths, clock: Clock): P
   return pki;
 }
 
-async function startApi({ options, clock, log }: ControlPlaneOptions, backend: Backend, pki: Pki): Promise<ApiServer> {
+interface StartedApi {
+  readonly api: ApiServer;
+  readonly security: ClusterSecurity;
+}
+
+async function startApi({ options, clock, log }: ControlPlaneOptions, backend: Backend, pki: Pki): Promise<StartedApi> {
   let security: ClusterSecurity | undefined;
   const api = await createApiServer({
     backend,
@@ -150,9 +167,10 @@ async function startApi({ options, clock, log }: ControlPlaneOptions, backend: B
     log: log.child({ room: 'apiserver' }),
   });
   try {
-    security?.serveOn(api);
+    assert(security !== undefined, 'the API server has asked for its security');
+    security.serveOn(api);
     await api.listen(options.bindAddress, options.httpsListenPort);
-    return api;
+    return { api, security };
   } catch (cause) {
     await api[Symbol.asyncDispose]();
     if (errorCode(cause) !== 'EADDRINUSE') throw cause;

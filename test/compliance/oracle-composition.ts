@@ -3,12 +3,12 @@ import { promisify } from 'node:util';
 import { type ApiServer, createApiServer } from '../../src/apiserver/api-server.ts';
 import type { TlsMaterial } from '../../src/apiserver/http/server.ts';
 import { ensureBootstrapObjects } from '../../src/apiserver/rbac/bootstrap.ts';
-import { apiServerUser, ClusterSecurity } from '../../src/apiserver/security.ts';
+import { ClusterSecurity } from '../../src/apiserver/security.ts';
 import { createClient } from '../../src/client/client-impl.ts';
 import type { Log } from '../../src/core/log.ts';
 import type { Backend } from '../../src/datastore/backend.ts';
 import { builtinKinds } from '../../src/kube/kinds/all.ts';
-import { systemMasters, type UserInfo } from '../../src/kube/user.ts';
+import { apiServerUser, systemMasters, type UserInfo } from '../../src/kube/user.ts';
 
 export interface OracleServerOptions {
   readonly backend: Backend;

@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import { type ApiServer, createApiServer } from '../../src/apiserver/api-server.ts';
 import type { TlsMaterial } from '../../src/apiserver/http/server.ts';
 import { ensureBootstrapObjects } from '../../src/apiserver/rbac/bootstrap.ts';
-import { apiServerUser, ClusterSecurity } from '../../src/apiserver/security.ts';
+import { ClusterSecurity } from '../../src/apiserver/security.ts';
 import type { Client } from '../../src/client/client.ts';
 import { createClient } from '../../src/client/client-impl.ts';
 import { silentLog } from '../../src/core/log.ts';
 import { openSqliteBackend } from '../../src/datastore/sqlite/backend.ts';
 import { builtinKinds } from '../../src/kube/kinds/all.ts';
 import { namespaces, serviceaccounts } from '../../src/kube/resources.gen.ts';
-import type { UserInfo } from '../../src/kube/user.ts';
+import { apiServerUser, type UserInfo } from '../../src/kube/user.ts';
 
 /** An API server with the whole of its security and no controllers, in this process, on a datastore of its own. */
 export interface SecuredServer extends AsyncDisposable {

@@ -1,16 +1,17 @@
 import { RE2JS } from 're2js';
 import type { Json, JsonObject } from '../../core/json.ts';
 import { type FieldError, invalid, notSupported, required, tooLong, tooMany, typeInvalid } from '../field-error.ts';
-import { isJsonArray, isJsonObject, jsonEqual } from '../patch/json-object.ts';
+import { isJsonArray, isJsonObject, jsonEqual, member } from '../patch/json-object.ts';
 import { hasFormat } from './formats.ts';
 import type { JsonSchema } from './json-schema.ts';
 
 /**
  * What is wrong with a custom resource (or a part of it, which stands at `field`), in the words of kube-openapi's
- * validation. Server-side list types are checked apart, by listErrors.
+ * validation. Server-side list types are checked apart, by listErrors. What stood in `old` already, at the same place, is
+ * not held against the value (validation ratcheting, KEP-4008).
  */
-export function schemaErrors(schema: JsonSchema, value: Json, field = ''): readonly FieldError[] {
-  return new Check(field).value(schema, value, '').errors;
+export function schemaErrors(schema: JsonSchema, value: Json, field = '', old?: Json): readonly FieldError[] {
+  return new Check(field).value(schema, value, '', old).errors;
 }
 
 interface Result {
@@ -26,20 +27,21 @@ class Check {
     this.#field = field;
   }
 
-  value(schema: JsonSchema, value: Json, path: string): Result {
+  value(schema: JsonSchema, value: Json, path: string, old?: Json): Result {
     const result: Result = { errors: [], matches: 0 };
+    if (old !== undefined && jsonEqual(old, value)) return { errors: [], matches: 1 };
     const typeError = this.#type(schema, value, path);
     if (typeError !== null) result.errors.push(typeError);
     if (value === null) return result;
     this.#alternatives(schema, value, path, result);
     if (typeof value === 'string') this.#string(schema, value, path, result);
     if (typeof value === 'number') this.#number(schema, value, path, result);
-    if (isJsonArray(value)) this.#list(schema, value, path, result);
+    if (isJsonArray(value)) this.#list(schema, value, path, result, old);
     if (schema.enum !== undefined && !schema.enum.some((allowed) => jsonEqual(allowed, value))) {
       const values = schema.enum.map((allowed) => (typeof allowed === 'string' ? allowed : JSON.stringify(allowed)));
       result.errors.push(notSupported(this.#at(path), value, values));
     }
-    if (isJsonObject(value)) this.#object(schema, value, path, result);
+    if (isJsonObject(value)) this.#object(schema, value, path, result, old);
     if (result.errors.length === 0) result.matches++;
     return result;
   }
@@ -151,10 +153,12 @@ class Check {
     }
   }
 
-  #list(schema: JsonSchema, items: readonly Json[], path: string, result: Result): void {
+  #list(schema: JsonSchema, items: readonly Json[], path: string, result: Result, old?: Json): void {
     const { items: itemSchema, minItems, maxItems } = schema;
     if (itemSchema !== undefined) {
-      for (const [i, item] of items.entries()) this.#merge(result, this.value(itemSchema, item, `${path}[${i}]`));
+      for (const [i, item] of items.entries()) {
+        this.#merge(result, this.value(itemSchema, item, `${path}[${i}]`, formerItem(schema, item, old)));
+      }
     }
     if (minItems !== undefined && items.length < minItems) {
       const message = this.#says(path, `should have at least ${minItems} items`);
@@ -165,7 +169,8 @@ class Check {
     }
   }
 
-  #object(schema: JsonSchema, object: JsonObject, path: string, result: Result): void {
+  #object(schema: JsonSchema, object: JsonObject, path: string, result: Result, old?: Json): void {
+    const former = (name: string) => (isJsonObject(old) ? member(old, name) : undefined);
     const names = Object.keys(object);
     const { minProperties, maxProperties } = schema;
     if (minProperties !== undefined && names.length < minProperties) {
@@ -182,13 +187,13 @@ class Check {
     }
     for (const [name, property] of Object.entries(schema.properties ?? {})) {
       if (!Object.hasOwn(object, name)) continue;
-      this.#merge(result, this.value(property, object[name] as Json, below(path, name)));
+      this.#merge(result, this.value(property, object[name] as Json, below(path, name), former(name)));
     }
     const { additionalProperties } = schema;
     if (typeof additionalProperties !== 'object') return;
     for (const name of names) {
       if (schema.properties !== undefined && Object.hasOwn(schema.properties, name)) continue;
-      this.#merge(result, this.value(additionalProperties, object[name] as Json, below(path, name)));
+      this.#merge(result, this.value(additionalProperties, object[name] as Json, below(path, name), former(name)));
     }
   }
 
@@ -196,6 +201,15 @@ class Check {
     result.errors.push(...part.errors);
     result.matches += part.matches;
   }
+}
+
+// Only the items of keyed lists can be told to be the same as before.
+function formerItem(schema: JsonSchema, item: Json, old: Json | undefined): Json | undefined {
+  if (schema['x-kubernetes-list-type'] !== 'map' || !isJsonArray(old) || !isJsonObject(item)) return undefined;
+  const keys = schema['x-kubernetes-list-map-keys'] ?? [];
+  return old.find(
+    (one) => isJsonObject(one) && keys.every((key) => jsonEqual(member(one, key) ?? null, member(item, key) ?? null)),
+  );
 }
 
 function below(path: string, name: string): string {
