@@ -3,6 +3,7 @@ import type { KubeObject } from '../object.ts';
 import type { Resource } from '../resource.ts';
 import { type StrategyParts, strategyOf } from '../strategy/strategy.ts';
 import { withoutNulls } from '../strategy/without-nulls.ts';
+import { tableOf } from '../tables/all.ts';
 import { nameAndAge } from './name-and-age.ts';
 
 /** Joins the parts of a kind. Without a table, `kubectl get` shows name and age. */
@@ -14,9 +15,16 @@ export function kindOf<T extends KubeObject>(
   return {
     resource,
     strategy: readingWithoutNulls(strategyOf(parts)),
-    table: more.table ?? nameAndAge,
+    table: more.table ?? builtinTable(resource, more.storage),
     ...(more.storage !== undefined && { storage: more.storage }),
   };
+}
+
+// Rows are made from the stored version, so that all versions of a kind look alike.
+function builtinTable<T extends KubeObject>(resource: Resource<T>, storage: StorageVersion | undefined): Table<T> {
+  const table: Table | undefined = tableOf(storage?.resource ?? resource);
+  if (table === undefined || storage === undefined) return table ?? nameAndAge;
+  return { columns: table.columns, row: (object, nowMs) => table.row(storage.toStorage(object), nowMs) };
 }
 
 // What only looks at objects sees them as their types say: absent is absent.

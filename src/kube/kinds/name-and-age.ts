@@ -7,8 +7,7 @@ export const nameAndAge: Table = {
       name: 'Name',
       type: 'string',
       format: 'name',
-      description:
-        'Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names',
+      description: 'The name of the object, unique among those of its kind in its namespace.',
       priority: 0,
     },
     { name: 'Age', type: 'string', format: '', description: '', priority: 0 },
