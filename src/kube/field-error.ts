@@ -1,4 +1,4 @@
-import { goJson, goQuote, withSortedKeys } from './go-json.ts';
+import { goJson, goQuote } from './go-json.ts';
 
 /**
  * Validation errors in Kubernetes' own words (k8s.io/apimachinery/pkg/util/validation/field). A path is a string such
@@ -86,7 +86,7 @@ export function forbidden(field: string, detail: string): FieldError {
 export function notSupported(field: string, value: unknown, supported: readonly string[]): FieldError {
   const detail = supported.length === 0 ? '' : `supported values: ${supported.map(goQuote).join(', ')}`;
   // Enumerations are named types in Go, which are shown as JSON also where they are strings.
-  const shown = value === undefined ? 'null' : goJson(withSortedKeys(value));
+  const shown = value === undefined ? 'null' : goJson(value);
   return withValue('FieldValueNotSupported', field, shown, detail);
 }
 

@@ -50,6 +50,10 @@ if (!existsSync(scenarios)) {
   process.exit(0);
 }
 
+const uid = '11111111-2222-3333-4444-555555555555';
+const suffix = 'abcde';
+const generatedNameStartMax = 58;
+
 const tally = new Map<string, { passed: number; total: number }>();
 const failures: string[] = [];
 
@@ -79,6 +83,9 @@ function bind(line: string): string {
   return line
     .replaceAll(/\$\{(?:ct|time|mt)\d*\}/g, '2020-01-01T00:00:00Z')
     .replaceAll(/\$\{ns\}/g, 'ns-1')
+    .replaceAll(/"\$\{np\d*\}"/g, '30000')
+    .replaceAll(/\$\{any\}/g, suffix)
+    .replaceAll(/\$\{uid\d*\}/g, uid)
     .replaceAll(/\$\{ip\d*\}/g, '10.0.0.1');
 }
 
@@ -165,16 +172,18 @@ function outcomeOf(step: Step, { kind, subresource }: Target, old: KubeObject | 
     strategy.setDefaults(editable);
     if (step.method === 'PUT' && old !== undefined) {
       completeMetadata(metadata, old);
-      admit(resource.kind, body, old as unknown as Body);
+      admitChange(resource.kind, body, old as unknown as Body);
       const part = subresource === '' ? strategy : strategy.subresources?.[subresource];
       part?.prepareForUpdate(editable, old);
       checkChanged(served, object, old, (now, before) => part?.validateUpdate(now, before) ?? []);
       return undefined;
     }
     settleNamespace(served, metadata, /namespaces\/([^/]+)\//.exec(step.path)?.[1] ?? '');
-    metadata['uid'] = uidIn(expected) ?? 'u';
+    metadata['uid'] = uid;
+    // What is wrong in them is dropped without a word.
+    delete metadata['managedFields'];
     if (metadata['name'] === undefined && typeof metadata['generateName'] === 'string') {
-      metadata['name'] = `${metadata['generateName']}abcde`;
+      metadata['name'] = `${metadata['generateName'].slice(0, generatedNameStartMax)}${suffix}`;
     }
     admit(resource.kind, body, expected);
     strategy.prepareForCreate(editable);
@@ -184,11 +193,6 @@ function outcomeOf(step: Step, { kind, subresource }: Target, old: KubeObject | 
     if (!(error instanceof StatusError)) throw error;
     return error.status;
   }
-}
-
-/** The uid that the real server gave, which a message may show. */
-function uidIn(expected: Body): string | undefined {
-  return /\$\{uid\d*\}/.exec(JSON.stringify(expected))?.[0];
 }
 
 /** What the registry takes over from the stored object before it looks at the change. */
@@ -212,14 +216,36 @@ function admit(kind: string, object: Body, example: Body): void {
   if (kind === 'Pod') {
     spec['priority'] ??= 0;
     spec['preemptionPolicy'] ??= 'PreemptLowerPriority';
-    spec['serviceAccountName'] ??= 'default';
+    if (example['kind'] !== 'Pod') spec['serviceAccountName'] ??= 'default';
   }
   if (kind === 'CertificateSigningRequest') {
     for (const member of ['username', 'uid', 'groups', 'extra']) spec[member] = draft(wanted[member]);
   }
   if (kind === 'Service') {
+    if (spec['externalTrafficPolicy'] === 'Local' && spec['type'] === 'LoadBalancer') {
+      spec['healthCheckNodePort'] ??= wanted['healthCheckNodePort'] ?? 30000;
+    }
     for (const member of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy']) {
       if (wanted[member] !== undefined) spec[member] ??= draft(wanted[member]);
     }
   }
+}
+
+/** What admission and allocators put back when an update leaves it out. */
+function admitChange(kind: string, object: Body, old: Body): void {
+  admit(kind, object, old);
+  const spec = object['spec'];
+  const before = old['spec'];
+  if (kind !== 'Pod' || !isObject(spec) || !isObject(before)) return;
+  const tolerations = Array.isArray(spec['tolerations']) ? [...spec['tolerations']] : [];
+  for (const key of ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']) {
+    const isTolerated = tolerations.some((own: Body) => {
+      return (
+        [undefined, '', key].includes(own['key'] as string) &&
+        [undefined, '', 'NoExecute'].includes(own['effect'] as string)
+      );
+    });
+    if (!isTolerated) tolerations.push({ key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 });
+  }
+  if (tolerations.length > 0) spec['tolerations'] = tolerations;
 }

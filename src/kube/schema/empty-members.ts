@@ -25,3 +25,9 @@ export function shownMember(parent: object | undefined, name: string): unknown {
   if (parent === undefined) return null;
   return Reflect.get(parent, name) ?? emptyMembers.get(parent)?.get(name) ?? null;
 }
+
+/** Makes `copy` remember what was noted of the object that it was copied from. */
+export function carryEmptyMembers(from: object, copy: object): void {
+  const members = emptyMembers.get(from);
+  if (members !== undefined) emptyMembers.set(copy, members);
+}

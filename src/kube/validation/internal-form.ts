@@ -1,4 +1,5 @@
 import { withSortedKeys } from '../go-json.ts';
+import { shownMember } from '../schema/empty-members.ts';
 import { podShapes } from './internal-shapes-pod.ts';
 import { storageShapes } from './internal-shapes-storage.ts';
 import { workloadShapes } from './internal-shapes-workload.ts';
@@ -27,6 +28,8 @@ interface Member {
   readonly omitEmpty: boolean;
   readonly type: string;
   readonly wrapping: 'value' | 'pointer' | 'slice';
+  /** An embedded struct that is a member of its own in the versioned type: metadata. */
+  readonly within?: string;
 }
 
 const metaShapes: Shapes = {
@@ -64,7 +67,10 @@ function membersOf(type: string): readonly Member[] {
 }
 
 function parseMember(word: string): readonly Member[] {
-  if (word.startsWith('...')) return membersOf(word.slice(3));
+  if (word.startsWith('...')) {
+    const embedded = membersOf(word.slice(3));
+    return word === '...ObjectMeta' ? embedded.map((member) => ({ ...member, within: 'metadata' })) : embedded;
+  }
   const omitEmpty = word.startsWith('+');
   const [declaration = '', typeText] = (omitEmpty ? word.slice(1) : word).split(':');
   const sign = signs[declaration.slice(-1)];
@@ -89,7 +95,10 @@ export function internalForm(type: string, value: object | null | undefined): Re
   const source = type === 'PodSpec' ? withHostNamespacesInSecurityContext(value) : value;
   const form: Record<string, unknown> = {};
   for (const member of membersOf(type)) {
-    const formed = formOf(member, Reflect.get(source, member.jsonName));
+    const { within } = member;
+    const parent: unknown = within === undefined ? source : Reflect.get(source, within);
+    if (typeof parent !== 'object' || parent === null) continue;
+    const formed = formOf(member, memberOf(parent === source ? value : parent, parent, member));
     if (member.omitEmpty && isEmpty(formed)) continue;
     form[member.goName] = formed;
   }
@@ -99,6 +108,13 @@ export function internalForm(type: string, value: object | null | undefined): Re
 /** The same for a slice; null when absent. */
 export function internalForms(type: string, values: readonly object[] | null | undefined): readonly unknown[] | null {
   return values === undefined || values === null ? null : values.map((value) => internalForm(type, value));
+}
+
+// What a client wrote as empty is known of the object that it wrote, not of a copy.
+function memberOf(written: object, parent: object, { kind, wrapping, jsonName }: Member): unknown {
+  const value: unknown = Reflect.get(parent, jsonName);
+  const isCollection = kind === 'collection' || wrapping === 'slice';
+  return isCollection && (value === undefined || value === null) ? shownMember(written, jsonName) : value;
 }
 
 function formOf(member: Member, value: unknown): unknown {

@@ -1,5 +1,6 @@
 import { type FieldError, invalid, notSupported, required } from '../../field-error.ts';
 import { isEmptySelector, matchesLabelSelector } from '../../label-selector.ts';
+import { shownMember } from '../../schema/empty-members.ts';
 import type { DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy, RollingUpdateDaemonSet } from '../../types.gen.ts';
 import { type Errors, immutable, nonNegative } from '../common.ts';
 import { type PodRules, templateRules } from '../core/pod/rules.ts';
@@ -20,7 +21,11 @@ function* specErrors(spec: DaemonSetSpec | undefined, rules: PodRules): Errors {
   const labels = template.metadata?.labels;
   yield* validateLabelSelector(selector, 'spec.selector', rules.allowInvalidSelectorValues);
   if (!isUnusableSelector(selector) && !matchesLabelSelector(selector, labels)) {
-    yield invalid('spec.template.metadata.labels', labels ?? null, '`selector` does not match template `labels`');
+    yield invalid(
+      'spec.template.metadata.labels',
+      shownMember(template.metadata, 'labels'),
+      '`selector` does not match template `labels`',
+    );
   }
   if (selector !== undefined && isEmptySelector(selector)) {
     yield invalid('spec.selector', selectorForm(selector), 'empty selector is invalid for daemonset');

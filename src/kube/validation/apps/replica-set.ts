@@ -4,7 +4,7 @@ import type { ReplicaSet, ReplicaSetSpec } from '../../types.gen.ts';
 import { type Errors, immutable, nonNegative } from '../common.ts';
 import { type PodRules, templateRules } from '../core/pod/rules.ts';
 import { validateLabelSelector } from '../label-selector.ts';
-import { validateMetaUpdateOfKind, validateObjectMeta } from '../meta.ts';
+import { validateMetaUpdateOfKind } from '../meta.ts';
 import { validateReplicaCounts } from '../replica-counts.ts';
 import { isUnusableSelector, selectorForm, validateReplicaTemplate } from './replica-template.ts';
 
@@ -32,8 +32,6 @@ export function validateReplicaSetUpdate(replicaSet: ReplicaSet, old: ReplicaSet
   const { metadata, spec } = replicaSet;
   const rules = templateRules(old.spec?.template);
   return [
-    ...validateObjectMeta(metadata, { namespaced: true }),
-    ...specErrors(spec, rules),
     ...validateMetaUpdateOfKind(metadata, old.metadata),
     ...specErrors(spec, rules),
     ...immutable(selectorForm(spec?.selector), selectorForm(old.spec?.selector), 'spec.selector'),

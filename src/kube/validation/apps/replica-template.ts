@@ -1,5 +1,6 @@
 import { forbidden, invalid, notSupported } from '../../field-error.ts';
 import { isEmptySelector, matchesLabelSelector } from '../../label-selector.ts';
+import { shownMember } from '../../schema/empty-members.ts';
 import type { LabelSelector, PodTemplateSpec } from '../../types.gen.ts';
 import type { Errors } from '../common.ts';
 import type { PodRules } from '../core/pod/rules.ts';
@@ -21,7 +22,11 @@ export function* selectorMatchesTemplate(
   const labels = template.metadata?.labels;
   if (selector !== undefined && isEmptySelector(selector)) return;
   if (!matchesLabelSelector(selector, labels)) {
-    yield invalid(`${field}.metadata.labels`, labels ?? null, '`selector` does not match template `labels`');
+    yield invalid(
+      `${field}.metadata.labels`,
+      shownMember(template.metadata, 'labels'),
+      '`selector` does not match template `labels`',
+    );
   }
 }
 

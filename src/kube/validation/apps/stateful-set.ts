@@ -41,7 +41,6 @@ function* specErrors(spec: StatefulSetSpec | undefined, rules: PodRules): Errors
   yield* nonNegative(spec?.replicas, 'spec.replicas');
   yield* nonNegative(spec?.minReadySeconds, 'spec.minReadySeconds');
   yield* nonNegative(ordinals?.start, 'spec.ordinals.start');
-  yield* nonNegative(spec?.revisionHistoryLimit, 'spec.revisionHistoryLimit');
   if (selector === undefined) yield required('spec.selector');
   else {
     yield* validateLabelSelector(selector, 'spec.selector');

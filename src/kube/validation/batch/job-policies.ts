@@ -1,5 +1,6 @@
 import { duplicate, invalid, notSupported, omitted, required, tooLong, tooMany } from '../../field-error.ts';
 import { goQuoteList } from '../../go-json.ts';
+import { shownMember } from '../../schema/empty-members.ts';
 import type {
   JobSpec,
   PodFailurePolicy,
@@ -78,7 +79,8 @@ function* exitCodeErrors(
     yield invalid(`${field}.containerName`, containerName, detail);
   }
   const codes = values ?? [];
-  if (codes.length === 0) yield invalid(`${field}.values`, values ?? null, 'at least one value is required');
+  if (codes.length === 0)
+    yield invalid(`${field}.values`, shownMember(requirement, 'values'), 'at least one value is required');
   else if (codes.length > exitCodesMax) yield tooMany(`${field}.values`, codes.length, exitCodesMax);
   const seen = new Set<number>();
   let isOrdered = true;

@@ -1,6 +1,7 @@
 import { invalid, notSupported, required, tooLong } from '../../field-error.ts';
 import { isEmptySelector, matchesLabelSelector } from '../../label-selector.ts';
 import { isDns1123Subdomain, regexError } from '../../names.ts';
+import { shownMember } from '../../schema/empty-members.ts';
 import type { JobSpec } from '../../types.gen.ts';
 import { isUnusableSelector } from '../apps/replica-template.ts';
 import { type Errors, each, nonNegative } from '../common.ts';
@@ -29,7 +30,7 @@ export function* validateJobSpec(spec: JobSpec, field: string, rules: PodRules):
   const labels = spec.template?.metadata?.labels;
   if (!matchesLabelSelector(selector, labels)) {
     const detail = '`selector` does not match template `labels`';
-    yield invalid(`${field}.template.metadata.labels`, labels ?? null, detail);
+    yield invalid(`${field}.template.metadata.labels`, shownMember(spec.template.metadata, 'labels'), detail);
   }
 }
 
@@ -92,7 +93,7 @@ function* completionErrors(spec: JobSpec, field: string): Errors {
     yield notSupported(`${field}.completionMode`, mode, ['NonIndexed', 'Indexed']);
   }
   if (mode === 'Indexed') yield* indexedErrors(spec, field);
-  else {
+  else if (mode === undefined || mode === 'NonIndexed') {
     const detail = 'requires indexed completion mode';
     if (backoffLimitPerIndex !== undefined) {
       yield invalid(`${field}.backoffLimitPerIndex`, backoffLimitPerIndex, detail);

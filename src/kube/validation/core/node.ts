@@ -52,9 +52,6 @@ function* validatePodCidrs(prefixes: readonly string[], field: string): Errors {
   if (!isDualStack(prefixes.map((prefix) => parseCidr(prefix)?.address)) || prefixes.length > 2) {
     yield invalid(field, prefixes, 'may specify no more than one CIDR for each IP family');
   }
-  for (const [index, prefix] of prefixes.entries()) {
-    if (prefixes.indexOf(prefix) < index) yield duplicate(`${field}[${index}]`, prefix);
-  }
 }
 
 export function validateNodeUpdate(node: Node, old: Node): readonly FieldError[] {

@@ -1,5 +1,6 @@
 import { type FieldError, forbidden, invalid, notSupported, required } from '../../field-error.ts';
 import { compareQuantities, parseQuantity, type Quantity, quantityOf } from '../../quantity.ts';
+import { keepEmptyMembers } from '../../schema/empty-members.ts';
 import type { PersistentVolumeClaim, PersistentVolumeClaimSpec } from '../../types.gen.ts';
 import { type Errors, entriesOf, fieldIsImmutable, immutable, qualifiedName } from '../common.ts';
 import { internalForm, semanticallyEqual } from '../internal-form.ts';
@@ -32,20 +33,14 @@ export function validatePersistentVolumeClaimUpdate(
 const storageClassAnnotation = 'volume.beta.kubernetes.io/storage-class';
 
 function* updateErrors(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): Errors {
-  // Upstream's strategy checks the whole claim, and then the update, which begins with the whole claim again.
-  yield* wholeClaimErrors(claim, old);
+  yield* validateObjectMeta(claim.metadata, { namespaced: true });
+  yield* validateClaimSpec(claim.spec, 'spec', rulesForUpdate(old));
   yield* validateMetaUpdateOfKind(claim.metadata, old.metadata);
-  yield* wholeClaimErrors(claim, old);
   yield* storageClassErrors(claim, old);
   yield* fixedSpecErrors(claim, old);
   yield* sizeErrors(claim, old);
   yield* immutable(claim.spec?.volumeMode, old.spec?.volumeMode, 'volumeMode');
   yield* attributesClassErrors(claim.spec?.volumeAttributesClassName, old.spec?.volumeAttributesClassName);
-}
-
-function* wholeClaimErrors(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): Errors {
-  yield* validateObjectMeta(claim.metadata, { namespaced: true });
-  yield* validateClaimSpec(claim.spec, 'spec', rulesForUpdate(old));
 }
 
 /** A class given by the old annotation may move to the field, once. */
@@ -76,7 +71,7 @@ function* fixedSpecErrors(claim: PersistentVolumeClaim, old: PersistentVolumeCla
 
 /** The new spec with the old values of what may change. */
 function mungedSpec(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): object {
-  const spec: Record<string, unknown> = { ...claim.spec };
+  const spec: Record<string, unknown> = keepEmptyMembers({ ...claim.spec }, claim.spec);
   const before: PersistentVolumeClaimSpec = old.spec ?? {};
   if (movesClassToField(claim, old)) spec['storageClassName'] = undefined;
   else if (claim.spec?.storageClassName !== undefined && before.storageClassName === undefined) {

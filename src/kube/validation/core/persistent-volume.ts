@@ -1,5 +1,6 @@
 import { type FieldError, forbidden, invalid, notSupported, required } from '../../field-error.ts';
 import { parseQuantity } from '../../quantity.ts';
+import { shownMember } from '../../schema/empty-members.ts';
 import type {
   AzureFilePersistentVolumeSource,
   GlusterfsPersistentVolumeSource,
@@ -56,11 +57,12 @@ function* specErrors(spec: PersistentVolumeSpec, name: string, allowInvalidAffin
   yield* validateAttributesClass(spec);
 }
 
-function* validateCapacity({ capacity }: PersistentVolumeSpec): Errors {
+function* validateCapacity(spec: PersistentVolumeSpec): Errors {
+  const { capacity } = spec;
   const entries = entriesOf(capacity);
   if (entries.length === 0) yield required('spec.capacity');
   if (capacity?.['storage'] === undefined || entries.length > 1) {
-    yield notSupported('spec.capacity', capacity ?? null, ['storage']);
+    yield notSupported('spec.capacity', shownMember(spec, 'capacity'), ['storage']);
   }
   for (const [name, text] of entries) {
     const path = `spec.capacity[${name}]`;

@@ -1,8 +1,9 @@
 import { type FieldError, forbidden, invalid, notSupported, required } from '../../field-error.ts';
 import { matchesLabels } from '../../label-selector.ts';
+import { shownMember } from '../../schema/empty-members.ts';
 import type { PodTemplateSpec, ReplicationController } from '../../types.gen.ts';
 import { type Errors, nonNegative } from '../common.ts';
-import { validateMetaUpdateOfKind, validateObjectMeta } from '../meta.ts';
+import { validateMetaUpdateOfKind } from '../meta.ts';
 import { type ReplicaCounts, validateReplicaCounts } from '../replica-counts.ts';
 import { type PodRules, templateRules } from './pod/rules.ts';
 import { validatePodTemplateSpec } from './pod/template.ts';
@@ -27,7 +28,11 @@ function* templateErrors(
 ): Errors {
   const labels = template.metadata?.labels;
   if (!matchesLabels(selector, labels)) {
-    yield invalid('spec.template.metadata.labels', labels ?? null, '`selector` does not match template `labels`');
+    yield invalid(
+      'spec.template.metadata.labels',
+      shownMember(template.metadata, 'labels'),
+      '`selector` does not match template `labels`',
+    );
   }
   yield* validatePodTemplateSpec(template, 'spec.template', rules);
   const { restartPolicy = '', activeDeadlineSeconds } = template.spec ?? {};
@@ -45,12 +50,7 @@ export function validateReplicationControllerUpdate(
   old: ReplicationController,
 ): readonly FieldError[] {
   const rules = templateRules(old.spec?.template);
-  return [
-    ...validateObjectMeta(controller.metadata, { namespaced: true }),
-    ...specErrors(controller, rules),
-    ...validateMetaUpdateOfKind(controller.metadata, old.metadata),
-    ...specErrors(controller, rules),
-  ];
+  return [...validateMetaUpdateOfKind(controller.metadata, old.metadata), ...specErrors(controller, rules)];
 }
 
 export function validateReplicationControllerStatusUpdate(

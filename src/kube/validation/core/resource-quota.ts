@@ -1,6 +1,7 @@
 import { type FieldError, invalid, required } from '../../field-error.ts';
 import { byBytes } from '../../go-json.ts';
 import { parseQuantity } from '../../quantity.ts';
+import { shownMember } from '../../schema/empty-members.ts';
 import type { ResourceQuota, ResourceQuotaSpec, ScopedResourceSelectorRequirement } from '../../types.gen.ts';
 import { type Errors, entriesOf, fieldIsImmutable } from '../common.ts';
 import { internalForm } from '../internal-form.ts';
@@ -98,7 +99,7 @@ function* selectorErrors(spec: ResourceQuotaSpec): Errors {
     yield* operatorErrors(requirement, field);
   }
   const names = requirements.map(({ scopeName }) => scopeName);
-  yield* conflicts(names, field, spec.scopes ?? null);
+  yield* conflicts(names, field, shownMember(spec, 'scopes'));
 }
 
 function* operatorErrors(
@@ -127,7 +128,7 @@ export function validateResourceQuotaUpdate(quota: ResourceQuota, old: ResourceQ
   const { scopes } = quota.spec ?? {};
   const errors = [...validateMetaUpdateOfKind(quota.metadata, old.metadata), ...specErrors(quota.spec ?? {})];
   if (sameSet(scopes ?? [], old.spec?.scopes ?? [])) return errors;
-  return [...errors, invalid('spec.scopes', scopes ?? null, fieldIsImmutable)];
+  return [...errors, invalid('spec.scopes', shownMember(quota.spec, 'scopes'), fieldIsImmutable)];
 }
 
 function sameSet(a: readonly string[], b: readonly string[]): boolean {

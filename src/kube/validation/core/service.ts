@@ -1,6 +1,7 @@
 import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '../../field-error.ts';
 import { parseIp } from '../../ip.ts';
 import { isDns1123Subdomain, nameIsDnsLabel } from '../../names.ts';
+import { shownMember } from '../../schema/empty-members.ts';
 import type { LoadBalancerIngress, Service, ServicePort, ServiceSpec, SessionAffinityConfig } from '../../types.gen.ts';
 import { validateCidr, validateIp, validateNonSpecialIp } from '../addresses.ts';
 import {
@@ -227,7 +228,7 @@ function* addressesKept(spec: ServiceSpec, old: ServiceSpec): Errors {
   if (isHeadless(spec) && isHeadless(old)) return;
   const addresses = spec.clusterIPs ?? [];
   const before = old.clusterIPs ?? [];
-  const shown = spec.clusterIPs ?? null;
+  const shown = shownMember(spec, 'clusterIPs');
   if (addresses.length === before.length) {
     for (const [index, address] of before.entries()) {
       if (address !== addresses[index]) yield invalid(`spec.clusterIPs[${index}]`, shown, onceSet);
@@ -248,15 +249,15 @@ function* familiesKept(spec: ServiceSpec, old: ServiceSpec): Errors {
   const field = 'spec.ipFamilies[0]';
   if (families.length === before.length) {
     for (const [index, family] of before.entries()) {
-      if (family !== families[index]) yield invalid(field, spec.ipFamilies ?? null, onceSet);
+      if (family !== families[index]) yield invalid(field, shownMember(spec, 'ipFamilies'), onceSet);
     }
     return;
   }
   if (before.length > families.length && (spec.clusterIPs ?? []).length === 0) {
-    yield invalid(field, spec.ipFamilies ?? null, 'primary ipFamily can not be unset');
+    yield invalid(field, shownMember(spec, 'ipFamilies'), 'primary ipFamily can not be unset');
   }
   if (before.length > 0 && families.length > 0 && families[0] !== before[0]) {
-    yield invalid(field, spec.clusterIPs ?? null, onceSet);
+    yield invalid(field, shownMember(spec, 'clusterIPs'), onceSet);
   }
   if (before.length > families.length && families.length === 1) yield* released(spec, 'ipFamily');
 }

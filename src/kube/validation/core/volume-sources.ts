@@ -280,7 +280,10 @@ export function* validateAzureDisk(source: AzureDiskVolumeSource, field: string)
 
 /** The name of a CSI driver: a DNS subdomain in any case, 63 bytes at most. CSIDriver objects have it too. */
 export function* validateCsiDriverName(name: string, field: string): Errors {
-  if (name === '') yield required(field);
+  if (name === '') {
+    yield required(field);
+    return;
+  }
   if (Buffer.byteLength(name) > 63) yield tooLong(field, 63);
   yield* each(isDns1123Subdomain(name.toLowerCase()), field, name);
 }

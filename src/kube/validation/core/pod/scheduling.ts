@@ -38,7 +38,11 @@ function* validateOperator(operator: string, value: string, field: string): Erro
     if (problems.length > 0) yield invalid(field, value, problems.join(';'));
   } else if (operator === 'Exists') {
     if (value !== '') yield invalid(field, value, "value must be empty when `operator` is 'Exists'");
-  } else yield notSupported(field, operator, ['Equal', 'Exists']);
+  } else {
+    // Comparisons are known but belong to a feature that is off; only who tries one hears of them.
+    const isComparison = operator === 'Lt' || operator === 'Gt';
+    yield notSupported(field, operator, isComparison ? ['Equal', 'Exists', 'Lt', 'Gt'] : ['Equal', 'Exists']);
+  }
 }
 
 /** Updates may add tolerations and change the seconds of one, nothing else. */

@@ -1,6 +1,7 @@
 import { type FieldError, forbidden, invalid, required } from '../../../field-error.ts';
 import { goQuote } from '../../../go-json.ts';
 import { inclusiveRangeError } from '../../../names.ts';
+import { keepEmptyMembers, shownMember } from '../../../schema/empty-members.ts';
 import type { Affinity, Container, NodeAffinity, NodeSelectorTerm, Pod, PodSpec } from '../../../types.gen.ts';
 import type { Errors } from '../../common.ts';
 import {
@@ -117,12 +118,14 @@ function withOldMutableFields(spec: PodSpec, old: PodSpec): PodSpec {
   if ((old.terminationGracePeriodSeconds ?? 0) < 0 && spec.terminationGracePeriodSeconds === 1) {
     munged['terminationGracePeriodSeconds'] = old.terminationGracePeriodSeconds;
   }
-  return { containers: [], ...munged };
+  return keepEmptyMembers({ containers: [], ...munged }, spec);
 }
 
 function withOldImages(containers: readonly Container[] = [], old: readonly Container[] = []) {
   if (containers.length === 0) return undefined;
-  return containers.map((container, index) => ({ ...container, image: old[index]?.image ?? '' }));
+  return containers.map((container, index) =>
+    keepEmptyMembers({ ...container, image: old[index]?.image ?? '' }, container),
+  );
 }
 
 function* nodeSelectorErrors(spec: PodSpec, old: PodSpec): Errors {
@@ -130,7 +133,7 @@ function* nodeSelectorErrors(spec: PodSpec, old: PodSpec): Errors {
   const kept = Object.entries(old.nodeSelector ?? {}).every(([key, value]) => selector[key] === value);
   if (kept) return;
   const detail = 'only additions to spec.nodeSelector are allowed (no mutations or deletions)';
-  yield invalid('spec.nodeSelector', spec.nodeSelector ?? null, detail);
+  yield invalid('spec.nodeSelector', shownMember(spec, 'nodeSelector'), detail);
 }
 
 function* nodeAffinityErrors(affinity: NodeAffinity | undefined, old: NodeAffinity | undefined): Errors {
