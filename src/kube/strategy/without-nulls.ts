@@ -1,4 +1,5 @@
 import { isObject } from '../../core/json.ts';
+import { carryEmptyMembers } from '../schema/empty-members.ts';
 
 /**
  * The same object without the members that are null: Go writes null for an unset time or list that it does not omit, and
@@ -38,5 +39,7 @@ function stripObject(object: Record<string, unknown>): Record<string, unknown> {
     if (member === null) delete copy[name];
     else copy[name] = stripped;
   }
-  return copy ?? object;
+  if (copy === undefined) return object;
+  carryEmptyMembers(object, copy);
+  return copy;
 }
