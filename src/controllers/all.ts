@@ -1,4 +1,5 @@
 import type { Controller } from '../runtime/controller.ts';
+import { type CertificateSigner, createCertificateController } from './certificate-signing.ts';
 import { clusterRoleAggregationController } from './clusterrole-aggregation.ts';
 import { cronJobController } from './cronjob.ts';
 import { createDaemonSetController } from './daemonset.ts';
@@ -15,8 +16,10 @@ import { createNodeLifecycleController, type NodeLifecycleOptions } from './node
 import { persistentVolumeController } from './persistent-volume.ts';
 import { createPodGcController } from './pod-gc.ts';
 import { replicaSetController, replicationControllerController } from './replicaset.ts';
+import { createResourceQuotaController } from './resourcequota.ts';
 import { createRootCaPublisher } from './root-ca-publisher.ts';
 import { serviceAccountController } from './serviceaccount.ts';
+import { createServiceAccountTokensController, type ServiceAccountTokensOptions } from './serviceaccount-tokens.ts';
 import { statefulSetController } from './statefulset.ts';
 import { createTaintEvictionController } from './taint-eviction.ts';
 import { ttlAfterFinishedController } from './ttl-after-finished.ts';
@@ -28,11 +31,15 @@ export interface ControllersOptions {
   /** E.g. `['10.42.0.0/16']`; without, nodes get no pod addresses from here. */
   readonly clusterCidrs?: readonly string[];
   readonly nodeLifecycle?: NodeLifecycleOptions;
+  /** Signs what kubelets and users ask for; without, certificate signing requests are left alone. */
+  readonly certificateSigner?: CertificateSigner;
+  /** Signs tokens for Secrets of type service-account-token; without, those stay empty. */
+  readonly signServiceAccountToken?: ServiceAccountTokensOptions['sign'];
 }
 
 /** All controllers of a cluster. Their names are those of their service accounts in kube-system. */
 export function createControllers(options: ControllersOptions): readonly Controller[] {
-  const { rootCaPem, clusterCidrs = [], nodeLifecycle } = options;
+  const { rootCaPem, clusterCidrs = [], nodeLifecycle, certificateSigner, signServiceAccountToken: sign } = options;
   return [
     deploymentController,
     replicaSetController,
@@ -57,6 +64,9 @@ export function createControllers(options: ControllersOptions): readonly Control
     createNodeLifecycleController(nodeLifecycle),
     createTaintEvictionController(),
     createPodGcController(),
+    createResourceQuotaController(),
+    ...(certificateSigner ? [createCertificateController(certificateSigner)] : []),
+    ...(sign ? [createServiceAccountTokensController({ rootCaPem, sign })] : []),
     ...(clusterCidrs.length > 0 ? [createNodeIpamController({ clusterCidrs })] : []),
   ];
 }

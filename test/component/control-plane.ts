@@ -72,7 +72,7 @@ export async function startControlPlane(level: LogLevel = 'silent'): Promise<Con
 }
 
 /** Discovery of the kinds that are served, for as long as the server has none of its own. */
-function serveDiscovery(server: ApiServer): void {
+export function serveDiscovery(server: ApiServer): void {
   const answer = (value: object) => ({
     handle: () =>
       ({
