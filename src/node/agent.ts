@@ -32,6 +32,7 @@ import { type NodeFacts, pressureOf } from './registration/node-status.ts';
 import { type Registration, startRegistration } from './registration/registration.ts';
 import { createStats, type Stats } from './stats/stats.ts';
 import type { PodDirectory } from './streaming-server.ts';
+import { createTurns } from './turns.ts';
 import type { VolumeSet } from './volume-set.ts';
 
 /** What the parts of the agent that are made outside of it may use. */
@@ -232,6 +233,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
       images: createImagePuller({ cri, client, events: podEvents, clock, parallel: parallelPulls }),
       files: createPodFiles({ podsFolder, logFolder: options.logFolder, clusterDomain: options.clusterDns.domain }),
       crashes: new BackoffTable(),
+      turns: createTurns(machine.cpus + 1),
       settings: {
         clusterDns: options.clusterDns,
         hostResolver: parseResolvConf(await hostResolvConf()),

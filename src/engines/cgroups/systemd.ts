@@ -1,7 +1,7 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '../../core/errors.ts';
-import { run } from '../process/run.ts';
+import { CommandError, run } from '../process/run.ts';
 import { cgroupVersion } from './file-system.ts';
 import {
   type CgroupLimits,
@@ -42,8 +42,14 @@ export async function createSystemdCgroups(root: string): Promise<PodCgroups> {
       await run('systemctl', ['set-property', '--runtime', slice, ...sliceProperties(limits, version)]);
     },
     async remove(pod) {
-      await run('systemctl', ['stop', podSlice(root, pod)]);
-      await run('systemctl', ['revert', podSlice(root, pod)]);
+      const slice = podSlice(root, pod);
+      try {
+        await run('systemctl', ['stop', slice]);
+      } catch (thrown) {
+        if (!(thrown instanceof CommandError) || !/not loaded|not found/i.test(thrown.stderr)) throw thrown;
+      }
+      // What set-property wrote.
+      await rm(`/run/systemd/system.control/${slice}.d`, { recursive: true, force: true });
     },
     async list() {
       const pods: PodCgroup[] = [];

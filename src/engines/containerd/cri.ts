@@ -50,8 +50,8 @@ const defaultTimeoutMs = 120_000;
 /** CRI answers (lists above all) are at most this long, in bytes: kubelet's own bound. */
 const messageBytesMax = 16 * 1024 * 1024;
 
-/** Those of containerd's events (api/events) that change what a pod's containers are doing. */
-const taskEvents = { filters: ['topic~="^/tasks/(start|exit|delete|oom)"'] };
+/** Those of containerd's events (api/events) that tell of an end; who starts something knows it without them. */
+const taskEvents = { filters: ['topic~="^/tasks/(exit|delete|oom)"'] };
 
 type Call<Q extends Message, R extends Message> = (request: Encodable<Q>, time?: CallTime) => Promise<Decoded<R>>;
 
@@ -178,7 +178,7 @@ export function connectCri(socketPath: string) {
     imageFsInfo: unary('ImageService', 'ImageFsInfo', cri.empty, cri.imageFsInfoResponse),
 
     /**
-     * Yields whenever a container may have changed, until `signal` aborts; `onOpen` is called when the stream stands.
+     * Yields whenever a container may have ended, until `signal` aborts; `onOpen` is called when the stream stands.
      * Containerd's own events, which all its versions have (CRI's came with 1.7), else CRI's; throws CriError
      * UNIMPLEMENTED where there are neither.
      */

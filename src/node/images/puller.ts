@@ -11,6 +11,7 @@ import type { PodEvents } from '../pod-events.ts';
 import type { SpecContainer } from '../pods/identity.ts';
 import { podUid } from '../pods/identity.ts';
 import type { ImageUser } from '../pods/security.ts';
+import { createTurns } from '../turns.ts';
 import { credentialsFor } from './credentials.ts';
 import { formatImageName, type ImageName, parseImageName } from './image-name.ts';
 
@@ -115,7 +116,7 @@ export function createImagePuller(options: ImagePullerOptions): ImagePuller {
     events.container(pod, spec, 'Normal', 'Pulling', `Pulling image "${shown}"`);
     const askedAt = clock.monotonic();
     try {
-      const startedAt = await turns.take(signal, async () => {
+      const startedAt = await turns.take(0, signal, async () => {
         const began = clock.monotonic();
         await pull(pod, image, formatImageName(image), signal);
         return began;
@@ -188,27 +189,4 @@ function presentImage(image: RuntimeImage): PresentImage {
 
 function roundMs(ms: number): number {
   return Math.round(ms);
-}
-
-/** Lets at most `width` works run at the same time, the others wait in order. */
-function createTurns(width: number) {
-  let running = 0;
-  const waiting: (() => void)[] = [];
-  return {
-    async take<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-      if (running >= width) {
-        await new Promise<void>((resolve) => waiting.push(resolve));
-      } else {
-        running += 1;
-      }
-      try {
-        signal.throwIfAborted();
-        return await work();
-      } finally {
-        const next = waiting.shift();
-        if (next === undefined) running -= 1;
-        else next();
-      }
-    },
-  };
 }

@@ -9,6 +9,7 @@ import type { HookRunner } from '../hook-runner.ts';
 import type { ImagePuller } from '../images/puller.ts';
 import type { PodEvents } from '../pod-events.ts';
 import type { ProbeRunner } from '../probe-runner.ts';
+import type { Turns } from '../turns.ts';
 import type { VolumeSet } from '../volume-set.ts';
 import type { NodeSettings } from './config.ts';
 import type { PodObserver } from './observe.ts';
@@ -31,6 +32,11 @@ export interface PodHost {
   readonly files: PodFiles;
   /** Of crashing containers, by `containerKey`. */
   readonly crashes: BackoffTable;
+  /**
+   * The runtime's heavy calls, one for each processor and one more: pods that start together then come to run one after
+   * the other instead of all late. Containers of pods that have begun go first.
+   */
+  readonly turns: Turns;
   readonly settings: NodeSettings;
   readonly hostIPs: readonly string[];
   readonly clock: Clock;

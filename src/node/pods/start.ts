@@ -45,7 +45,7 @@ export async function startContainer(host: PodHost, request: StartRequest, signa
   const image = await ensureImage(host, request, signal);
   const containerId = await createContainer(host, request, image, signal);
   try {
-    await host.cri.startContainer({ containerId }, { signal });
+    await host.turns.take(1, signal, () => host.cri.startContainer({ containerId }, { signal }));
   } catch (cause) {
     signal.throwIfAborted();
     const message = describeError(cause);

@@ -97,7 +97,7 @@ async function createSandbox(host: PodHost, pod: Pod, attempt: number, signal: A
   if (container !== undefined) await host.files.makeLogFolder(pod, container.name);
   const config = sandboxConfigOf(host, pod, attempt);
   try {
-    await host.cri.runPodSandbox({ config }, { signal, timeoutMs: 240_000 });
+    await host.turns.take(0, signal, () => host.cri.runPodSandbox({ config }, { signal, timeoutMs: 240_000 }));
   } catch (thrown) {
     signal.throwIfAborted();
     const message = `Failed to create pod sandbox: ${describeError(thrown)}`;

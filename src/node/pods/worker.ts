@@ -61,7 +61,8 @@ export class PodWorker {
 
   /** The API server has a new state of the pod. */
   update(pod: Pod): void {
-    if (isOlder(pod, this.#pod)) return;
+    // Its own status writes come back; they are no news.
+    if (isOlder(pod, this.#pod) || isSame(pod, this.#pod)) return;
     const wasEnding = this.#isEnding();
     const grace = podGraceSeconds(this.#pod);
     this.#pod = pod;
@@ -207,6 +208,10 @@ export class PodWorker {
       this.#isGone = true;
     }
   }
+}
+
+function isSame(a: Pod, b: Pod): boolean {
+  return a.metadata.resourceVersion !== undefined && a.metadata.resourceVersion === b.metadata.resourceVersion;
 }
 
 /** Informers lag behind what this worker wrote itself; resource versions are comparable numbers (KEP-5504). */
