@@ -188,6 +188,22 @@ test('a pod gets an account, its token, a priority and tolerations', async () =>
   );
 });
 
+test('refusals of an object without a name speak of its prefix before it is named, and of its name afterwards', async () => {
+  await world.namespace('prefix');
+  const pod = (spec: object) => ({
+    ...podOf('prefix', '', {}, spec),
+    metadata: { namespace: 'prefix', generateName: 'g-' },
+  });
+  const early = await refusalOf(world.client.create(pods, pod({ serviceAccountName: 'nope' })));
+  assert.equal(
+    early.message,
+    'pods "g-" is forbidden: error looking up service account prefix/nope: serviceaccount "nope" not found',
+  );
+  await withQuota('prefix', { pods: '0' });
+  const late = await refusalOf(world.client.create(pods, pod({})));
+  assert.match(late.message, /^pods "g-[a-z0-9]{5}" is forbidden: exceeded quota/);
+});
+
 test('nothing is created in a namespace that is missing or ending, and the system namespaces stay', async () => {
   const missing = await refusalOf(
     world.client.create(configmaps, object(configmaps, { metadata: { namespace: 'nowhere', name: 'a' } })),

@@ -1,3 +1,4 @@
+import { isObject } from '../../core/json.ts';
 import type { Draft } from '../../kube/draft.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { Resource } from '../../kube/resource.ts';
@@ -21,10 +22,12 @@ export function oldState<T extends KubeObject>(request: AdmissionRequest, _: Res
   return request.old as unknown as T | null;
 }
 
-/** `pods "web" is forbidden: WHY`. */
+/** `pods "web" is forbidden: WHY`; an object that has no name yet is called by its prefix. */
 export function refuse(request: AdmissionRequest, why: string): StatusError {
-  const { info } = request;
-  return forbidden({ group: info.group, plural: info.resource }, info.name, why);
+  const { info, object } = request;
+  const metadata = object?.['metadata'];
+  const prefix = isObject(metadata) && typeof metadata['generateName'] === 'string' ? metadata['generateName'] : '';
+  return forbidden({ group: info.group, plural: info.resource }, info.name || prefix, why);
 }
 
 /** The text of several errors as Go joins them: one alone as it is, more in brackets, repetitions left out. */

@@ -33,9 +33,6 @@ export async function createObject(
   const { resource, strategy } = served.kind;
   const { metadata } = object;
   settleNamespace(served, metadata, namespace);
-  const isGenerated = (metadata.name ?? '') === '' && (metadata.generateName ?? '') !== '';
-  if (isGenerated) metadata.name = generateName(metadata.generateName ?? '');
-
   const attempt = {
     call,
     served,
@@ -46,6 +43,12 @@ export async function createObject(
   };
   const request = registry.admission.request(attempt, object, null);
   await registry.admission.mutate(request);
+  // A name is made up after mutating admission, whose refusals speak of the prefix; validating ones know the name.
+  const isGenerated = (metadata.name ?? '') === '' && (metadata.generateName ?? '') !== '';
+  if (isGenerated) metadata.name = generateName(metadata.generateName ?? '');
+  const named = isGenerated
+    ? registry.admission.request({ ...attempt, name: metadata.name ?? '' }, object, null)
+    : request;
   if (metadata.resourceVersion !== undefined && metadata.resourceVersion !== '' && metadata.resourceVersion !== '0') {
     throw plainError('resourceVersion should not be set on objects to be created');
   }
@@ -56,7 +59,7 @@ export async function createObject(
   try {
     checkNew(served, object);
     for (const text of strategy.warnings?.(object, null) ?? []) call.warn(text);
-    await registry.admission.validate(request);
+    await registry.admission.validate(named);
     const created = await write(registry, creation, object, isGenerated);
     if (options.dryRun) finish?.rollback();
     else await finish?.commit();
