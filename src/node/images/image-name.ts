@@ -31,10 +31,10 @@ export function parseImageName(name: string): ImageName {
   const [, first, rest = '', tag, digest] = match;
   // Without a dot, a port or `localhost` the first part is a path and not a host.
   const isHost = first !== undefined && (/[.:]/.test(first) || first === 'localhost');
-  const registry = isHost ? first : 'docker.io';
+  const registry = isHost && first !== 'index.docker.io' ? first : 'docker.io';
   const path = isHost || first === undefined ? rest : `${first}/${rest}`;
   return {
-    registry: registry === 'index.docker.io' ? 'docker.io' : registry,
+    registry,
     repository: registry === 'docker.io' && !path.includes('/') ? `library/${path}` : path,
     tag: tag ?? (digest === undefined ? 'latest' : undefined),
     digest,

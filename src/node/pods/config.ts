@@ -5,6 +5,7 @@ import {
   type PodSandboxConfig,
 } from '../../engines/containerd/cri-messages.ts';
 import type { Pod } from '../../kube/types.gen.ts';
+import { expand } from '../environment/expansion.ts';
 import type { ContainerMount, EnvironmentVariable } from '../volume-set.ts';
 import { type ClusterDns, kernelHostname, podDns, type ResolverConfig } from './dns.ts';
 import { annotations, containerHash, labels, podUid, type SpecContainer } from './identity.ts';
@@ -74,15 +75,15 @@ const propagations = {
 
 export function containerConfig(pod: Pod, plan: ContainerPlan, node: NodeSettings): ContainerConfig {
   const { container } = plan.spec;
-  const expand = (text: string) => expandVariables(text, plan.environment);
+  const variables = new Map(plan.environment.map(({ name, value }) => [name, value]));
   const messagePath = container.terminationMessagePath || '/dev/termination-log';
   const grace = pod.spec?.terminationGracePeriodSeconds ?? 30;
   return {
     metadata: { name: container.name, attempt: plan.restartCount },
     // The name stays with the container, so that the status can tell it; the runtime finds images by it too.
     image: { image: plan.imageRef, annotations: {} },
-    command: (container.command ?? []).map(expand),
-    args: (container.args ?? []).map(expand),
+    command: (container.command ?? []).map((text) => expand(text, variables)),
+    args: (container.args ?? []).map((text) => expand(text, variables)),
     workingDir: container.workingDir ?? '',
     envs: plan.environment.map(({ name, value }) => ({ key: name, value })),
     mounts: [
@@ -127,14 +128,4 @@ export function containerConfig(pod: Pod, plan: ContainerPlan, node: NodeSetting
       }),
     },
   };
-}
-
-/** Kubernetes' $(NAME): replaced where the variable is known, left as it is where not; $$ is a dollar sign. */
-export function expandVariables(text: string, environment: readonly EnvironmentVariable[]): string {
-  if (!text.includes('$')) return text;
-  const values = new Map(environment.map(({ name, value }) => [name, value]));
-  return text.replace(/\$(?:\$|\(([^)]*)\))/g, (whole, name: string | undefined) => {
-    if (whole === '$$') return '$';
-    return values.get(name ?? '') ?? whole;
-  });
 }
