@@ -8,6 +8,7 @@ import { disruptionController } from './disruption.ts';
 import { endpointsController } from './endpoints.ts';
 import { endpointSliceController } from './endpointslice.ts';
 import { endpointSliceMirroringController } from './endpointslice-mirroring.ts';
+import { ephemeralVolumeController } from './ephemeral-volume.ts';
 import { createGarbageCollector } from './garbage-collector.ts';
 import { jobController } from './job.ts';
 import { namespaceController } from './namespace.ts';
@@ -59,6 +60,7 @@ export function createControllers(options: ControllersOptions): readonly Control
     namespaceController,
     createGarbageCollector(),
     persistentVolumeController,
+    ephemeralVolumeController,
     claimProtectionController,
     volumeProtectionController,
     createNodeLifecycleController(nodeLifecycle),

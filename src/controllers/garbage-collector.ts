@@ -22,7 +22,6 @@ import {
   identityOf,
   identityText,
   isGoing,
-  isOfKind,
   isOrphaning,
   isWaitingForDependents,
   OwnerGraph,
@@ -78,6 +77,8 @@ class Collector {
   readonly #signal: AbortSignal;
   readonly #graph = new OwnerGraph();
   readonly #monitors = new Map<string, Monitor>();
+  /** The same by group and kind, as owner references speak of them. */
+  #byKind: ReadonlyMap<string, Monitor> = new Map();
   readonly #absent = new Set<string>();
 
   constructor(context: ControllerContext, enqueue: Enqueue, signal: AbortSignal) {
@@ -103,6 +104,7 @@ class Collector {
     }
     const added = [...wanted].filter(([id]) => !this.#monitors.has(id));
     for (const [id, resource] of added) this.#monitors.set(id, this.#monitor(resource));
+    this.#byKind = new Map([...this.#monitors.values()].map((monitor) => [kindId(monitor.resource), monitor]));
     // All of the first round must be in before anything is judged absent; of later ones each judges by itself.
     await Promise.all(
       added.map(async ([id]) => {
@@ -164,8 +166,9 @@ class Collector {
   }
 
   #monitorOf(reference: OwnerReference): Monitor | undefined {
-    for (const monitor of this.#monitors.values()) if (isOfKind(reference, monitor.resource)) return monitor;
-    return undefined;
+    const slash = reference.apiVersion.indexOf('/');
+    const group = slash < 0 ? '' : reference.apiVersion.slice(0, slash);
+    return this.#byKind.get(kindId({ group, kind: reference.kind }));
   }
 
   #lookUp(reference: OwnerReference, namespace: string | undefined) {
@@ -352,6 +355,10 @@ class Collector {
       throw thrown;
     }
   }
+}
+
+function kindId({ group, kind }: { readonly group: string; readonly kind: string }): string {
+  return `${group}/${kind}`;
 }
 
 function isCollectable(resource: Resource): boolean {

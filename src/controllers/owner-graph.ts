@@ -1,5 +1,5 @@
 import type { KubeObject, OwnerReference } from '../kube/object.ts';
-import { apiVersionOf, keyOf, type Resource } from '../kube/resource.ts';
+import { keyOf, type Resource } from '../kube/resource.ts';
 
 export const foregroundFinalizer = 'foregroundDeletion';
 export const orphanFinalizer = 'orphan';
@@ -120,12 +120,4 @@ export function planCollection(
 export function describeReference(reference: OwnerReference, namespace: string): string {
   const { apiVersion, kind, name, uid } = reference;
   return `[${apiVersion}/${kind}, namespace: ${namespace}, name: ${name}, uid: ${uid}]`;
-}
-
-/** True when the reference speaks of this resource, in any of its versions. */
-export function isOfKind(reference: OwnerReference, resource: Resource): boolean {
-  const group = reference.apiVersion.includes('/') ? reference.apiVersion.split('/')[0] : '';
-  return (
-    reference.kind === resource.kind && (group === resource.group || reference.apiVersion === apiVersionOf(resource))
-  );
 }

@@ -93,6 +93,7 @@ export function serveDiscovery(server: ApiServer): void {
     server.routes.add(groupVersionPath({ group, version }), answer({ groupVersion, resources: list }));
     if (group !== '') groups.set(group, [...(groups.get(group) ?? []), { groupVersion, version }]);
   }
+  server.routes.add('/api', answer({ kind: 'APIVersions', versions: ['v1'] }));
   const listed = [...groups].map(([name, versions]) => ({ name, versions, preferredVersion: versions[0] }));
   server.routes.add('/apis', answer({ groups: listed }));
 }
