@@ -19,6 +19,8 @@ export interface Call {
   readonly userAgent: string;
   /** Media type of the body without parameters, lower case; empty when none was sent. */
   readonly contentType: string;
+  /** A header of the request by its lower-case name; absent in process. */
+  readonly header?: (name: string) => string | undefined;
   /** Aborts when the client is gone, the deadline has passed or the server shuts down. */
   readonly signal: AbortSignal;
   /** Reads the body whole. Throws StatusError when it is too large. Empty bytes when there is none. */

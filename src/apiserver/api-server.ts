@@ -1,8 +1,10 @@
+import { networkInterfaces } from 'node:os';
 import type { Transport } from '../client/transport.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import type { Backend } from '../datastore/backend.ts';
 import type { Kind } from '../kube/kind.ts';
+import { builtinResources } from '../kube/resources.gen.ts';
 import { findSchema } from '../kube/schema/builtin.ts';
 import type { Schema } from '../kube/schema/schema.ts';
 import { apiServerUser, type UserInfo } from '../kube/user.ts';
@@ -11,6 +13,7 @@ import { WatchHub } from './cache/hub.ts';
 import type { Security } from './chain.ts';
 import { componentStatusResource } from './component-status.ts';
 import { CustomResources } from './custom-resources/custom-resources.ts';
+import { Discovery } from './discovery/discovery.ts';
 import type { Dispatcher, VirtualResource } from './dispatch.ts';
 import { Health } from './health.ts';
 import { HttpServer, type TlsMaterial } from './http/server.ts';
@@ -84,6 +87,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   kinds.change(options.kinds.map((kind) => servedOf(hub, kind, builtinSchema(kind))));
   const server = new Server(options, clock, hub, kinds);
   await server.services.repair();
+  await server.services.announce();
   await server.serveCustomResources();
   return server;
 }
@@ -99,6 +103,13 @@ function builtinSchema(kind: Kind): Schema {
   return (typeName === null ? undefined : findSchema(typeName)) ?? anything;
 }
 
+// Clients can't connect to the address that stands for all.
+function reachable(host: string): string {
+  if (host !== '0.0.0.0' && host !== '::') return host.includes(':') ? `[${host}]` : host;
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return addresses.find(({ internal, family }) => !internal && family === 'IPv4')?.address ?? '127.0.0.1';
+}
+
 class Server implements ApiServer {
   readonly reader: ClusterReader;
   readonly hub: WatchHub;
@@ -108,6 +119,7 @@ class Server implements ApiServer {
   readonly registry: Registry;
   readonly health = new Health();
   readonly metrics = new RequestMetrics();
+  readonly discovery: Discovery;
   /** Hands out cluster IPs and node ports. */
   readonly services: ServiceAllocator;
   readonly #options: ApiServerOptions;
@@ -116,6 +128,7 @@ class Server implements ApiServer {
   readonly #dispatcher: Dispatcher;
   readonly #virtual = new Map<string, VirtualResource>();
   readonly #shutdown = new AbortController();
+  #address = 'localhost';
   #customResources: CustomResources | undefined;
   #http: HttpServer | undefined;
 
@@ -127,7 +140,14 @@ class Server implements ApiServer {
     this.reader = new CachedReader(kinds);
     this.#security = options.security({ reader: this.reader, kinds, transport: (user) => this.transport(user) });
     const { serviceCidrs, nodePorts, eventTtlSeconds } = options;
-    const { hooks, services } = builtinHooks({ hub, clock, serviceCidrs, nodePorts, eventTtlSeconds });
+    const { hooks, services } = builtinHooks({
+      hub,
+      clock,
+      log: options.log,
+      serviceCidrs,
+      nodePorts,
+      eventTtlSeconds,
+    });
     this.services = services;
     const admission = new AdmissionChain(this.#security.admission);
     this.registry = { hub, kinds, admission, clock, hooks };
@@ -141,6 +161,12 @@ class Server implements ApiServer {
     addBuiltinSubresources(this.registry, this.subresources);
     this.serveVirtual(bindingsResource(this.registry));
     this.serveVirtual(componentStatusResource(hub));
+    this.discovery = new Discovery({
+      kinds,
+      routes: this.routes,
+      builtin: options.kinds.length === 0 ? [] : builtinResources,
+      serverAddress: () => this.#address,
+    });
     this.#serveRoutes();
   }
 
@@ -172,7 +198,9 @@ class Server implements ApiServer {
       tls,
       metrics: this.metrics,
     });
-    return await this.#http.listen(host, port);
+    const bound = await this.#http.listen(host, port);
+    this.#address = `${reachable(host)}:${bound}`;
+    return bound;
   }
 
   replaceTls(tls: TlsMaterial): void {

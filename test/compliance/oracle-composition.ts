@@ -25,7 +25,7 @@ export interface OracleServer extends AsyncDisposable {
 
 const newRsaKey = promisify(generateKeyPair);
 const token = 'oracle-admin';
-const admin: UserInfo = { name: 'admin', groups: [systemMasters, 'system:authenticated'] };
+const admin: UserInfo = { name: 'admin', uid: 'admin', groups: [systemMasters, 'system:authenticated'] };
 
 /** The API server with all that answers requests, and nothing that acts on objects. */
 export async function startOracleServer(options: OracleServerOptions): Promise<OracleServer> {

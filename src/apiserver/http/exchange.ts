@@ -96,6 +96,7 @@ export class Exchange {
       user,
       userAgent: request.headers['user-agent'] ?? '',
       contentType: mediaTypeOf(request.headers['content-type']),
+      header: (name) => exchange.header(name),
       get signal() {
         return exchange.signal;
       },

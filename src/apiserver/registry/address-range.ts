@@ -23,6 +23,11 @@ export class AddressRange {
     this.#size = usable > 0n ? usable : 0n;
   }
 
+  /** The network's own address, which no Service has. */
+  get network(): string {
+    return textOf(this.#first - 1n, this.family);
+  }
+
   /** The address of the `kubernetes` Service. */
   get firstAddress(): string {
     return textOf(this.#first, this.family);

@@ -64,7 +64,7 @@ function bindingErrors({ target }: Binding): readonly FieldError[] {
 }
 
 function bound(pod: Pod & KubeObject, binding: Binding, now: string): ObjectDraft {
-  const { name = '', uid, resourceVersion, namespace = '' } = pod.metadata;
+  const { name = '', uid, resourceVersion } = pod.metadata;
   const refuse = (why: string) => conflict({ group: '', plural: 'pods/binding' }, name, why);
   const { metadata } = binding;
   if (metadata?.uid !== undefined && metadata.uid !== uid) {
@@ -81,7 +81,6 @@ function bound(pod: Pod & KubeObject, binding: Binding, now: string): ObjectDraf
   if ((pod.spec?.nodeName ?? '') !== '')
     throw refuse(`pod ${name} is already assigned to node ${JSON.stringify(pod.spec?.nodeName)}`);
   if ((pod.spec?.schedulingGates ?? []).length > 0) throw refuse(`pod ${name} has non-empty .spec.schedulingGates`);
-  void namespace;
   const next = draft(pod) as unknown as ObjectDraft & {
     spec: Record<string, unknown>;
     status: Record<string, unknown>;

@@ -205,7 +205,8 @@ function markGraceful(
   const { metadata } = next;
   if (metadata.deletionTimestamp !== undefined) {
     const standing = metadata.deletionGracePeriodSeconds;
-    if (standing === undefined) return 'none';
+    // Its time is over: whatever kept it until now, it goes at once.
+    if (standing === undefined || standing === 0) return 'none';
     if (asked === undefined || asked >= standing) return 'pending';
     const deletionMs = parseTime(metadata.deletionTimestamp) ?? registry.clock.now();
     metadata.deletionTimestamp = formatTime(deletionMs - standing * 1000 + asked * 1000);

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../../core/json.ts';
+import { isObject, type Json, type JsonObject } from '../../core/json.ts';
 import { draft } from '../../kube/draft.ts';
 import { type FieldError, invalid as invalidField } from '../../kube/field-error.ts';
 import type { KubeObject } from '../../kube/object.ts';
@@ -154,18 +154,14 @@ function patching(registry: Registry, write: Write, apply: ParsedPatch): Update[
 }
 
 function applying(registry: Registry, write: Write, configuration: JsonObject): Update['next'] {
-  const { served, call, options } = write;
+  const { served, call } = write;
   const { name } = call.info;
-  // Unknown and duplicate fields are the configuration's fault, whatever it is merged into.
   const expected = expectedOf(registry, served);
   return async (old) => {
-    const applied = nameConfiguration(configuration, call.info.namespace, name, served);
-    if (old === null && (applied.metadata as KubeObject['metadata']).resourceVersion !== undefined) {
-      throw notFound(served.resource, name);
-    }
-    const checked = decodeValue({ value: applied, bytes: Buffer.alloc(0) }, expected, options.fieldValidation);
-    for (const text of checked.warnings) call.warn(text);
-    const result = appliedOver(registry, write, old, applied);
+    checkConfigurationName(configuration, name);
+    const { resourceVersion } = metadataOf(configuration);
+    if (old === null && resourceVersion !== undefined) throw notFound(served.resource, name);
+    const result = appliedOver(registry, write, old, configuration);
     const { object } = decodeValue({ value: result, bytes: Buffer.alloc(0) }, expected, 'Ignore');
     const next = object as unknown as ObjectDraft;
     served.kind.strategy.setDefaults(next);
@@ -175,13 +171,15 @@ function applying(registry: Registry, write: Write, configuration: JsonObject): 
   };
 }
 
-function nameConfiguration(configuration: JsonObject, namespace: string, name: string, served: ServedKind): JsonObject {
-  const metadata = (configuration.metadata ?? {}) as KubeObject['metadata'];
-  if (metadata.name !== undefined && metadata.name !== name) {
-    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
-  }
-  const space = served.resource.namespaced && metadata.namespace === undefined ? { namespace } : {};
-  return { ...configuration, metadata: { ...metadata, name, ...space } } as unknown as JsonObject;
+function metadataOf(configuration: JsonObject): KubeObject['metadata'] {
+  const { metadata } = configuration;
+  return isObject(metadata) ? metadata : {};
+}
+
+function checkConfigurationName(configuration: JsonObject, name: string): void {
+  const given = metadataOf(configuration).name;
+  if (given === undefined || given === name) return;
+  throw badRequest(`the name of the object (${given}) does not match the name on the URL (${name})`);
 }
 
 const cannotBeHandled = /^.*? cannot be handled as an? .*?: /;

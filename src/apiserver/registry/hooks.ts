@@ -1,4 +1,5 @@
 import type { Clock } from '../../core/clock.ts';
+import type { Log } from '../../core/log.ts';
 import type { WatchHub } from '../cache/hub.ts';
 import { definitionHooks } from '../custom-resources/definition-hooks.ts';
 import { AddressRange } from './address-range.ts';
@@ -9,6 +10,7 @@ import { ServiceAllocator } from './service-ip.ts';
 export interface HookOptions {
   readonly hub: WatchHub;
   readonly clock: Clock;
+  readonly log: Log;
   readonly serviceCidrs: readonly string[];
   readonly nodePorts: { readonly first: number; readonly last: number } | undefined;
   readonly eventTtlSeconds: number | undefined;
@@ -24,12 +26,13 @@ export interface BuiltinHooks {
 
 /** What built-in kinds do besides writing their own object. */
 export function builtinHooks(options: HookOptions): BuiltinHooks {
-  const { hub, clock } = options;
+  const { hub, clock, log } = options;
   const events: WriteHooks = { leaseSeconds: () => options.eventTtlSeconds ?? defaultEventTtlSeconds };
   const services = new ServiceAllocator({
     hub,
     ranges: options.serviceCidrs.map((cidr) => new AddressRange(cidr)),
     nodePorts: options.nodePorts ?? defaultNodePorts,
+    log,
     now: () => clock.now(),
   });
   const hooks = new Map<string, WriteHooks>([

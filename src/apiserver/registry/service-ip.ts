@@ -1,9 +1,11 @@
 import { randomInt } from 'node:crypto';
+import { toError } from '../../core/errors.ts';
+import type { Log } from '../../core/log.ts';
 import { type FieldError, invalid as invalidField, notSupported } from '../../kube/field-error.ts';
 import type { KubeObject } from '../../kube/object.ts';
-import { ipaddresses, services } from '../../kube/resources.gen.ts';
+import { ipaddresses, servicecidrs, services } from '../../kube/resources.gen.ts';
 import { formatTime } from '../../kube/time.ts';
-import type { IPAddress, Service, ServiceSpec } from '../../kube/types.gen.ts';
+import type { IPAddress, Service, ServiceCIDR, ServiceSpec } from '../../kube/types.gen.ts';
 import type { WatchHub } from '../cache/hub.ts';
 import { invalid } from '../errors.ts';
 import { type AddressRange, type IpFamily, parseAddress } from './address-range.ts';
@@ -16,6 +18,7 @@ export interface ServiceAllocation {
   readonly ranges: readonly AddressRange[];
   /** Both ends included. */
   readonly nodePorts: { readonly first: number; readonly last: number };
+  readonly log: Log;
   now(): number;
 }
 
@@ -66,7 +69,18 @@ export class ServiceAllocator implements WriteHooks {
   }
 
   async deleted(object: KubeObject): Promise<void> {
-    for (const ip of ipsOf(specOf(object))) await this.release(object, ip);
+    for (const ip of ipsOf(specOf(object))) await this.releaseLater(object, ip);
+  }
+
+  /** Gives an address back; when that fails now, the next start's repair does it. */
+  async releaseLater(owner: KubeObject, ip: string): Promise<void> {
+    try {
+      await this.release(owner, ip);
+    } catch (thrown) {
+      const { namespace, name } = owner.metadata;
+      const error = toError(thrown);
+      this.#options.log.warn('an address of a Service could not be given back', { ip, namespace, name, error });
+    }
   }
 
   /** Gives an address back, unless it is somebody else's. */
@@ -100,6 +114,29 @@ export class ServiceAllocator implements WriteHooks {
       else await hub.remove(ipaddresses, '', entry.name, entry.revision);
     }
     for (const [ip, owner] of wanted) await this.#take(owner, ip);
+  }
+
+  /** Makes the ServiceCIDR `kubernetes`, which says where cluster IPs come from (KEP-1880). */
+  async announce(): Promise<void> {
+    const { hub, ranges } = this.#options;
+    const name = 'kubernetes';
+    if (hub.resource(servicecidrs).get('', name) !== undefined) return;
+    const now = formatTime(this.#options.now());
+    const condition = {
+      type: 'Ready',
+      status: 'True',
+      reason: '',
+      message: 'Kubernetes Service CIDR is ready',
+      lastTransitionTime: now,
+    };
+    const object: ServiceCIDR & KubeObject = {
+      kind: servicecidrs.kind,
+      apiVersion: 'networking.k8s.io/v1',
+      metadata: { name, uid: newUid(), creationTimestamp: now },
+      spec: { cidrs: ranges.map(({ cidr }) => cidr) },
+      status: { conditions: [condition] },
+    };
+    await hub.put(servicecidrs, '', name, 0, object);
   }
 
   async #carefully(taken: Taken, allocate: () => Promise<void>): Promise<Finish> {
@@ -145,6 +182,8 @@ export class ServiceAllocator implements WriteHooks {
 
   async #takeAny(taken: Taken, family: IpFamily): Promise<string> {
     const range = this.#options.ranges.find((one) => one.family === family);
+    // A dry run need not find a free one: it shows an address that no Service can have.
+    if (taken.dryRun && range !== undefined) return range.network;
     const cache = this.#options.hub.resource(ipaddresses);
     for (const ip of range?.candidates() ?? []) {
       if (ip === range?.firstAddress || cache.get('', ip) !== undefined) continue;
@@ -219,9 +258,8 @@ export class ServiceAllocator implements WriteHooks {
     const isSelectorless = Object.keys(spec.selector ?? {}).length === 0;
     // A headless Service without a selector has endpoints of any family: its owner decides.
     if (spec.clusterIP === 'None' && isSelectorless && spec.ipFamilyPolicy === undefined && families.length === 0) {
-      spec.ipFamilyPolicy = ranges.length > 1 ? 'RequireDualStack' : 'SingleStack';
-      families.push(primary);
-      if (ranges.length > 1) families.push(secondary);
+      spec.ipFamilyPolicy = 'RequireDualStack';
+      families.push(primary, secondary);
       return;
     }
     const ips = ipsOf(spec);
@@ -298,6 +336,12 @@ export class ServiceAllocator implements WriteHooks {
 
   #freePort(taken: Taken, object: ObjectDraft, own: Set<number>): number {
     const { first, last } = this.#options.nodePorts;
+    // Likewise a port that no Service can have.
+    if (taken.dryRun) {
+      const port = last + 2 + taken.ports.length;
+      taken.ports.push(port);
+      return port;
+    }
     const used = this.#portsOfOthers(object);
     const size = last - first + 1;
     const reserved = size > staticPorts * 2 ? staticPorts : 0;
@@ -353,14 +397,13 @@ class Taken implements Finish {
 
   async commit(): Promise<void> {
     this.#allocator.releasePorts(this.ports);
-    for (const ip of this.#toRelease) await this.#allocator.release(this.owner, ip);
+    for (const ip of this.#toRelease) await this.#allocator.releaseLater(this.owner, ip);
   }
 
-  // What can't be given back now is found by repair().
   rollback(): void {
     if (this.dryRun) return;
     this.#allocator.releasePorts(this.ports);
-    for (const ip of this.ips.splice(0)) void this.#allocator.release(this.owner, ip).catch(() => undefined);
+    for (const ip of this.ips.splice(0)) void this.#allocator.releaseLater(this.owner, ip);
   }
 }
 

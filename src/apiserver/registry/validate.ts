@@ -5,7 +5,7 @@ import { validateObjectMeta, validateObjectMetaUpdate } from '../../kube/validat
 import { badRequest, invalid } from '../errors.ts';
 import type { ServedKind } from '../kind-registry.ts';
 
-/** Throws Invalid when the kind or the metadata of a new object is wrong. */
+/** Throws Invalid when the kind or the metadata of a new object is wrong. The error names the kind as it is stored. */
 export function checkNew(served: ServedKind, object: KubeObject): void {
   const { strategy, resource } = served.kind;
   const { validateName } = strategy;
@@ -17,7 +17,7 @@ export function checkNew(served: ServedKind, object: KubeObject): void {
     }),
     ...strategy.validateCreate(object),
   ];
-  if (errors.length > 0) throw invalid(resource, object.metadata.name ?? '', errors);
+  if (errors.length > 0) throw invalid(served.kind.storage?.resource ?? resource, object.metadata.name ?? '', errors);
 }
 
 /** Throws Invalid when a change is not allowed; `validateKind` is the strategy's or its subresource's. */
@@ -33,7 +33,8 @@ export function checkChanged(
     ...validateObjectMetaUpdate(object.metadata, old.metadata),
     ...validateKind(object, old),
   ];
-  if (errors.length > 0) throw invalid(served.resource, object.metadata.name ?? '', errors);
+  if (errors.length > 0)
+    throw invalid(served.kind.storage?.resource ?? served.resource, object.metadata.name ?? '', errors);
 }
 
 /** An object's namespace is the request's: it may be left out, but not differ. Cluster-scoped objects lose theirs. */
