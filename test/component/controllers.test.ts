@@ -3,15 +3,22 @@ import { after, before, test } from 'node:test';
 import {
   configmaps,
   controllerrevisions,
+  daemonsets,
   deployments,
+  endpoints,
+  endpointslices,
   events,
   jobs,
   namespaces,
+  nodes,
   persistentvolumeclaims,
   persistentvolumes,
+  poddisruptionbudgets,
   pods,
   replicasets,
+  resourcequotas,
   serviceaccounts,
+  services,
   statefulsets,
   storageclasses,
 } from '../../src/kube/resources.gen.ts';
@@ -21,7 +28,7 @@ import { type ControlPlane, startControlPlane, waitFor } from './control-plane.t
 
 let plane: ControlPlane;
 before(async () => {
-  plane = await startControlPlane(process.env['WHERRY_TEST_LOG'] === 'debug' ? 'debug' : 'silent');
+  plane = await startControlPlane();
 });
 after(async () => await plane[Symbol.asyncDispose]());
 
@@ -390,4 +397,184 @@ test('a Job fails at its backoff limit, and says why', async () => {
   const failed = job?.status?.conditions?.find(({ type }) => type === 'Failed');
   assert.equal(failed?.reason, 'BackoffLimitExceeded');
   assert.equal(job?.status?.failed, 1);
+});
+
+test('a node gets its range of addresses, and a daemon on it', async () => {
+  const namespace = await plane.namespace();
+  const { client } = plane;
+  const labels = { app: 'agent' };
+  await client.create(daemonsets, {
+    apiVersion: 'apps/v1',
+    kind: 'DaemonSet',
+    metadata: { name: 'agent', namespace },
+    spec: { selector: { matchLabels: labels }, template: template(labels) },
+  });
+  await client.create(nodes, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'edge-1' } });
+  const [pod] = await waitFor(plane, pods, namespace, 'a daemon', (all) => all.length === 1);
+  const terms = pod?.spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
+  assert.deepEqual(terms, [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: ['edge-1'] }] }]);
+  const all = await waitFor(plane, nodes, undefined, 'a range', (found) =>
+    found.some(({ spec }) => spec?.podCIDR !== undefined),
+  );
+  assert.equal(all.find(({ metadata }) => metadata.name === 'edge-1')?.spec?.podCIDR, '10.42.0.0/24');
+  await waitFor(
+    plane,
+    daemonsets,
+    namespace,
+    'the status',
+    ([set]) =>
+      set?.status?.desiredNumberScheduled === 1 &&
+      set.status.currentNumberScheduled === 1 &&
+      set.status.updatedNumberScheduled === 1,
+  );
+});
+
+test('the endpoints of a Service follow its pods, and go with it', async () => {
+  const namespace = await plane.namespace();
+  const { client } = plane;
+  await client.create(nodes, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'edge-2' } });
+  const key = { namespace, name: 'web' };
+  await client.create(services, {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: key,
+    spec: { selector: { app: 'web' }, ports: [{ port: 80, targetPort: 'http' }] },
+  });
+  await client.create(pods, {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { ...key, labels: { app: 'web' } },
+    spec: {
+      nodeName: 'edge-2',
+      containers: [{ name: 'c', image: 'nginx', ports: [{ name: 'http', containerPort: 8080 }] }],
+    },
+  });
+  const setStatus = (ready: string) =>
+    client.patch(
+      pods,
+      key,
+      {
+        type: 'strategic',
+        body: {
+          status: {
+            phase: 'Running',
+            podIP: '10.42.0.9',
+            podIPs: [{ ip: '10.42.0.9' }],
+            conditions: [{ type: 'Ready', status: ready }],
+          },
+        },
+      },
+      { subresource: 'status' },
+    );
+  await setStatus('False');
+  const isReady =
+    (wanted: boolean) =>
+    (all: readonly { readonly endpoints?: readonly { readonly conditions?: { readonly ready?: boolean } }[] }[]) =>
+      all.some((slice) => slice.endpoints?.[0]?.conditions?.ready === wanted);
+  await waitFor(plane, endpointslices, namespace, 'not ready', isReady(false));
+  await setStatus('True');
+  const slices = await waitFor(plane, endpointslices, namespace, 'ready', isReady(true));
+  const slice = slices.find(({ endpoints: found }) => found?.length === 1);
+  assert.deepEqual(
+    slice?.ports?.map(({ port }) => port),
+    [8080],
+  );
+  assert.deepEqual(
+    slice?.endpoints?.map(({ addresses, nodeName }) => [...addresses, nodeName]),
+    [['10.42.0.9', 'edge-2']],
+  );
+  const [target] = await waitFor(
+    plane,
+    endpoints,
+    namespace,
+    'Endpoints',
+    ([one]) => one?.subsets?.[0]?.addresses !== undefined,
+  );
+  assert.deepEqual(
+    target?.subsets?.[0]?.addresses?.map(({ ip }) => ip),
+    ['10.42.0.9'],
+  );
+  await client.delete(services, key);
+  await waitFor(plane, endpointslices, namespace, 'no slices', (all) => all.length === 0);
+  await waitFor(plane, endpoints, namespace, 'no Endpoints', (all) => all.length === 0);
+});
+
+test('budgets and quotas are counted', async () => {
+  const namespace = await plane.namespace();
+  const { client } = plane;
+  await client.create(resourcequotas, {
+    apiVersion: 'v1',
+    kind: 'ResourceQuota',
+    metadata: { name: 'q', namespace },
+    spec: { hard: { pods: '5', 'count/deployments.apps': '2' } },
+  });
+  await client.create(poddisruptionbudgets, {
+    apiVersion: 'policy/v1',
+    kind: 'PodDisruptionBudget',
+    metadata: { name: 'b', namespace },
+    spec: { maxUnavailable: '50%', selector: { matchLabels: { app: 'web' } } },
+  });
+  using _kubelet = kubelet(namespace);
+  await client.create(deployments, deployment(namespace, 'web', 4));
+  const [budget] = await waitFor(
+    plane,
+    poddisruptionbudgets,
+    namespace,
+    'two may go',
+    ([one]) => one?.status?.disruptionsAllowed === 2,
+  );
+  assert.deepEqual(
+    [budget?.status?.expectedPods, budget?.status?.desiredHealthy, budget?.status?.currentHealthy],
+    [4, 2, 4],
+  );
+  const [extra] = plane.manager.of(pods).list(namespace);
+  assert.ok(extra);
+  // What is deleted is given back at once, and all is counted anew.
+  await client.patch(deployments, { namespace, name: 'web' }, { type: 'merge', body: { spec: { replicas: 3 } } });
+  const [quota] = await waitFor(
+    plane,
+    resourcequotas,
+    namespace,
+    'counted',
+    ([one]) => one?.status?.used?.['pods'] === '3',
+  );
+  assert.equal(quota?.status?.used?.['count/deployments.apps'], '1');
+});
+
+test('a Recreate rollout ends all old pods before it makes new ones', async () => {
+  const namespace = await plane.namespace();
+  const { client } = plane;
+  using _kubelet = kubelet(namespace);
+  const wanted = deployment(namespace, 'one', 2);
+  await client.create(deployments, {
+    ...wanted,
+    spec: {
+      ...wanted.spec,
+      strategy: { type: 'Recreate' },
+      selector: { matchLabels: { app: 'one' } },
+      template: template({ app: 'one' }),
+    },
+  });
+  await waitFor(plane, deployments, namespace, 'available', ([one]) => one?.status?.availableReplicas === 2);
+  let isMixed = false;
+  using _watch = plane.manager.of(pods).subscribe(() => {
+    const images = plane.manager
+      .of(pods)
+      .list(namespace)
+      .map(({ spec }) => spec?.containers[0]?.image);
+    if (new Set(images).size > 1) isMixed = true;
+  });
+  const body = { spec: { template: { spec: { containers: [{ name: 'c', image: 'nginx:2' }] } } } };
+  const patched = await client.patch(deployments, { namespace, name: 'one' }, { type: 'strategic', body });
+  await waitFor(
+    plane,
+    deployments,
+    namespace,
+    'replaced',
+    ([one]) =>
+      one?.status?.observedGeneration === patched.metadata.generation &&
+      one?.status?.updatedReplicas === 2 &&
+      one.status.availableReplicas === 2,
+  );
+  assert.equal(isMixed, false);
 });
