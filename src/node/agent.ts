@@ -4,10 +4,9 @@ import type { Client } from '../client/client.ts';
 import type { Clock } from '../core/clock.ts';
 import { describeError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import { applyNetwork, prepareKernel } from '../engines/cni/network.ts';
 import type { Cri } from '../engines/containerd/cri.ts';
 import type { RuntimeImage } from '../engines/containerd/cri-messages.ts';
-import { pods } from '../kube/resources.gen.ts';
+import { nodes, pods } from '../kube/resources.gen.ts';
 import { formatTime } from '../kube/time.ts';
 import type { Node, Taint } from '../kube/types.gen.ts';
 import type { EventRecorder, Informers } from '../runtime/controller.ts';
@@ -19,6 +18,7 @@ import { watchArchiveFolder } from './images/archive-folder.ts';
 import { startImageCollector } from './images/image-gc.ts';
 import { createImagePuller } from './images/puller.ts';
 import { createPodEvents } from './pod-events.ts';
+import { createPodNetwork } from './pod-network.ts';
 import { type ClusterDns, parseResolvConf } from './pods/dns.ts';
 import type { PodHost } from './pods/host.ts';
 import { startLogRotation } from './pods/log-rotation.ts';
@@ -124,6 +124,7 @@ interface Running {
   readonly stats: Stats;
   readonly parts: NodeParts;
   readonly disposables: readonly AsyncDisposable[];
+  readonly nodeChanges: Disposable;
 }
 
 export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
@@ -132,30 +133,20 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
   let running: Running | undefined;
   let node: Node | undefined;
   const startedAt = clock.now();
+  const podNetwork =
+    options.network === null
+      ? undefined
+      : createPodNetwork({
+          ...options.network,
+          cniConfigFolder: options.cniConfigFolder,
+          addressFolder: join(options.folder, 'cni'),
+          clock,
+          log,
+        });
 
   function need(): Running {
     if (running === undefined) throw new Error('the node agent has not started');
     return running;
-  }
-
-  async function configureNetwork(podCidrs: readonly string[]): Promise<void> {
-    if (options.network === null || podCidrs.length === 0) return;
-    const { bridge, mtu } = options.network;
-    await prepareKernel({ ipv6: podCidrs.some((cidr) => cidr.includes(':')) });
-    const addressFolder = join(options.folder, 'cni');
-    const isNew = await applyNetwork(options.cniConfigFolder, { name: 'wherry', bridge, podCidrs, mtu, addressFolder });
-    if (isNew) log.info('pod network configured', { bridge, podCidrs, mtu });
-  }
-
-  function onNode(current: Node): void {
-    node = current;
-    const { podCIDR, podCIDRs = podCIDR === undefined ? [] : [podCIDR] } = current.spec ?? {};
-    if (options.network?.podCidrs !== undefined || podCIDRs.length === 0) return;
-    configureNetwork(podCIDRs).catch((thrown: unknown) => {
-      const message = `pod network: ${describeError(thrown)}`;
-      log.error('the pod network can not be configured', { error: describeError(thrown) });
-      events.event(current, 'Warning', 'NetworkNotReady', message);
-    });
   }
 
   async function nodeFacts(
@@ -164,7 +155,9 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     workers: () => PodWorkers | undefined,
   ): Promise<NodeFacts> {
     const use = await observeUse(options.folder);
+    const networkProblem = (await podNetwork?.ensure(node)) ?? null;
     const { problems, images } = await observeRuntime(runtime.cri);
+    if (networkProblem !== null) problems.push(networkProblem);
     if (workers()?.isListing === false && problems.length === 0)
       problems.push('PLEG is not healthy: pleg has yet to be successful');
     return {
@@ -186,7 +179,8 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
 
   async function start(): Promise<void> {
     const machine = await observeMachine();
-    if (options.network?.podCidrs !== undefined) await configureNetwork(options.network.podCidrs);
+    // Fixed ranges are configured before the runtime looks for them.
+    await podNetwork?.ensure(undefined);
     const runtime = await openRuntime({
       folder: options.folder,
       runFolder: options.runFolder,
@@ -207,7 +201,14 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
       labels: options.labels ?? {},
       taints: options.taints ?? [],
       facts: () => nodeFacts(runtime, machine, () => workers),
-      onNode,
+      onNode(current) {
+        node = current;
+      },
+    });
+    // Others write into it too: the range of pod addresses, taints, labels.
+    const nodeInformer = options.informers.of(nodes, { fieldSelector: `metadata.name=${nodeName}` });
+    const nodeChanges = nodeInformer.subscribe(({ current }) => {
+      if (current?.metadata.name === nodeName) registration.observe(current);
     });
     const podsFolder = join(options.folder, 'pods');
     const parts = options.parts({
@@ -300,7 +301,15 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
           startTime: pod.status?.startTime ?? formatTime(startedAt),
         })),
     });
-    running = { runtime, workers, registration, stats, parts, disposables: [archives, rotation, collector] };
+    running = {
+      runtime,
+      workers,
+      registration,
+      stats,
+      parts,
+      disposables: [archives, rotation, collector],
+      nodeChanges,
+    };
     registration.poke();
   }
 
@@ -308,8 +317,9 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     start,
     async stop(how = {}) {
       if (running === undefined) return;
-      const { runtime, workers, registration, parts, disposables } = running;
+      const { runtime, workers, registration, parts, disposables, nodeChanges } = running;
       running = undefined;
+      nodeChanges[Symbol.dispose]();
       await registration[Symbol.asyncDispose]();
       for (const part of disposables) await part[Symbol.asyncDispose]();
       await workers[Symbol.asyncDispose]();

@@ -7,7 +7,7 @@ import { createLog, type LogLevel } from '../../src/core/log.ts';
 import { createFileCgroups } from '../../src/engines/cgroups/file-system.ts';
 import { removeNetwork } from '../../src/engines/cni/network.ts';
 import { run } from '../../src/engines/process/run.ts';
-import { events as eventResource, pods } from '../../src/kube/resources.gen.ts';
+import { events as eventResource, nodes, pods } from '../../src/kube/resources.gen.ts';
 import type { Event, Pod } from '../../src/kube/types.gen.ts';
 import { createNodeAgent, type NodeAgent, type NodeParts, type NodePartsContext } from '../../src/node/agent.ts';
 import { createEventRecorder } from '../../src/runtime/event-recorder.ts';
@@ -76,7 +76,7 @@ export async function startNode(
       runFolder: join(folder, 'run'),
       logFolder: join(folder, 'logs'),
       clusterDns: { servers: ['10.43.0.10'], domain: 'cluster.local' },
-      network: { bridge: network.bridge, mtu: 1500, podCidrs: network.podCidrs },
+      network: { bridge: network.bridge, mtu: 1500 },
       cniConfigFolder,
       cgroupRoot,
       parts,
@@ -99,6 +99,7 @@ export async function startNode(
 
   try {
     await agent.start();
+    await assignRange(api, network.podCidrs);
   } catch (thrown) {
     await cleanUp();
     throw thrown;
@@ -144,6 +145,19 @@ export async function startNode(
     },
     [Symbol.asyncDispose]: cleanUp,
   };
+}
+
+/** Does the part of the node IPAM controller, and waits until the node is Ready with it. */
+async function assignRange({ client, informers }: NodeApi, podCIDRs: readonly string[]): Promise<void> {
+  const body = { spec: { podCIDR: podCIDRs[0], podCIDRs } };
+  const ready = Promise.withResolvers<void>();
+  using _changes = informers.of(nodes).subscribe(({ current }) => {
+    if (current?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True')) ready.resolve();
+    if (current === undefined || current.spec?.podCIDR !== undefined) return;
+    client.patch(nodes, { name: nodeName }, { type: 'merge', body }).catch(ready.reject);
+  });
+  using _deadline = systemClock.after(deadlineMs, () => ready.reject(new Error('the node is not Ready in time')));
+  await ready.promise;
 }
 
 /** Ends the shims that belong to a containerd below `folder`: what a failed test left running. */

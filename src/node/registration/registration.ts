@@ -7,6 +7,7 @@ import { nodes } from '../../kube/resources.gen.ts';
 import { isReason } from '../../kube/status-error.ts';
 import type { Node, NodeCondition, Taint } from '../../kube/types.gen.ts';
 import type { EventRecorder } from '../../runtime/controller.ts';
+import { sameJson } from '../same-json.ts';
 import { leaseRenewMs, renewLease } from './lease.ts';
 import { type NodeFacts, newNode, nodeLabels, nodeStatus, sameNodeStatus } from './node-status.ts';
 
@@ -34,6 +35,8 @@ export interface Registration extends AsyncDisposable {
   readonly node: Node | undefined;
   /** Looks at once. */
   poke(): void;
+  /** The API server has a new state of the Node object. */
+  observe(node: Node): void;
 }
 
 export function startRegistration(options: RegistrationOptions): Registration {
@@ -143,12 +146,26 @@ export function startRegistration(options: RegistrationOptions): Registration {
       return node;
     },
     poke: () => poked(),
+    observe(current) {
+      if (node === undefined || !isNewer(current, node)) return;
+      const isOtherSpec = !sameJson(current.spec, node.spec);
+      node = current;
+      options.onNode(current);
+      if (isOtherSpec) poked();
+    },
     async [Symbol.asyncDispose]() {
       abort.abort();
       poked();
       await loops;
     },
   };
+}
+
+/** Its own writes come back, and older ones late; resource versions are comparable numbers (KEP-5504). */
+function isNewer(a: Node, b: Node): boolean {
+  const [left, right] = [a.metadata.resourceVersion ?? '', b.metadata.resourceVersion ?? ''];
+  if (!/^\d+$/.test(left) || !/^\d+$/.test(right)) return left !== right;
+  return BigInt(left) > BigInt(right);
 }
 
 function isReady(node: Node | undefined): boolean {

@@ -1,0 +1,66 @@
+import type { Clock } from '../core/clock.ts';
+import { describeError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { applyNetwork, prepareKernel } from '../engines/cni/network.ts';
+import type { Node } from '../kube/types.gen.ts';
+
+export interface PodNetworkOptions {
+  readonly bridge: string;
+  readonly mtu: number;
+  /** Fixed ranges; absent: those of the Node object. */
+  readonly podCidrs?: readonly string[];
+  readonly cniConfigFolder: string;
+  /** Holds the addresses that are taken. */
+  readonly addressFolder: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The bridge network of this node's pods. */
+export interface PodNetwork {
+  /** Configures what is not configured yet for this state of the Node; resolves with why pods have no network, or null. */
+  ensure(node: Node | undefined): Promise<string | null>;
+}
+
+/** Milliseconds before a failed configuration is tried again. */
+const retryMs = 3000;
+
+export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
+  const { bridge, mtu, cniConfigFolder, addressFolder, clock, log } = options;
+  let configured = '';
+  let failure: { readonly cidrs: string; readonly at: number; readonly message: string } | undefined;
+
+  async function configure(podCidrs: readonly string[]): Promise<void> {
+    await prepareKernel({ ipv6: podCidrs.some((cidr) => cidr.includes(':')) });
+    const isNew = await applyNetwork(cniConfigFolder, { name: 'wherry', bridge, podCidrs, mtu, addressFolder });
+    if (isNew) log.info('pod network configured', { bridge, podCidrs, mtu });
+  }
+
+  return {
+    async ensure(node) {
+      const podCidrs = options.podCidrs ?? cidrsOf(node);
+      const cidrs = podCidrs.join(',');
+      if (cidrs === '')
+        return 'pod network not ready: no range of pod addresses (spec.podCIDR) is assigned to the node yet';
+      if (cidrs === configured) return null;
+      if (failure?.cidrs === cidrs && clock.monotonic() - failure.at < retryMs) return failure.message;
+      try {
+        await configure(podCidrs);
+        configured = cidrs;
+        failure = undefined;
+        return null;
+      } catch (thrown) {
+        const message = `pod network not ready: ${describeError(thrown)}`;
+        if (failure?.message !== message)
+          log.error('the pod network can not be configured', { error: describeError(thrown) });
+        failure = { cidrs, at: clock.monotonic(), message };
+        return message;
+      }
+    },
+  };
+}
+
+function cidrsOf(node: Node | undefined): readonly string[] {
+  const { podCIDR, podCIDRs } = node?.spec ?? {};
+  return podCIDRs ?? (podCIDR === undefined ? [] : [podCIDR]);
+}
