@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { reconcileKubernetesService } from '../../src/controllers/kubernetes-service.ts';
 import {
   configmaps,
   controllerrevisions,
@@ -577,4 +578,29 @@ test('a Recreate rollout ends all old pods before it makes new ones', async () =
       one.status.availableReplicas === 2,
   );
   assert.equal(isMixed, false);
+});
+
+test('the Service kubernetes leads to the API servers, and is written only when it differs', async () => {
+  const { client } = plane;
+  const key = { namespace: 'default', name: 'kubernetes' };
+  const options = { clusterIP: '10.43.0.1', addresses: ['192.0.2.2', '192.0.2.1'], port: 6443 };
+  await reconcileKubernetesService(client, options);
+  const versions = async () => {
+    const found = [
+      await client.get(services, key),
+      await client.get(endpoints, key),
+      await client.get(endpointslices, key),
+    ];
+    return found.map(({ metadata }) => metadata.resourceVersion);
+  };
+  const before = await versions();
+  await reconcileKubernetesService(client, options);
+  assert.deepEqual(await versions(), before);
+  await reconcileKubernetesService(client, { ...options, addresses: ['192.0.2.3'] });
+  const slice = await client.get(endpointslices, key);
+  assert.deepEqual(
+    slice.endpoints?.map(({ addresses }) => addresses),
+    [['192.0.2.3']],
+  );
+  assert.equal((await client.get(services, key)).spec?.clusterIP, '10.43.0.1');
 });
