@@ -1,17 +1,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ApiServer, createApiServer } from '../../src/apiserver/api-server.ts';
+import { createApiServer } from '../../src/apiserver/api-server.ts';
 import type { Client } from '../../src/client/client.ts';
 import { createClient } from '../../src/client/client-impl.ts';
-import { groupVersionPath } from '../../src/client/paths.ts';
 import { createControllers } from '../../src/controllers/all.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { createLog, type LogLevel } from '../../src/core/log.ts';
 import { openSqliteBackend } from '../../src/datastore/sqlite/backend.ts';
 import { builtinKinds } from '../../src/kube/kinds/all.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
-import { apiVersionOf, type Resource } from '../../src/kube/resource.ts';
+import type { Resource } from '../../src/kube/resource.ts';
 import { namespaces } from '../../src/kube/resources.gen.ts';
 import { isReason } from '../../src/kube/status-error.ts';
 import { systemMasters, type UserInfo } from '../../src/kube/user.ts';
@@ -51,7 +50,6 @@ export async function startControlPlane(level: LogLevel = 'silent'): Promise<Con
       }),
     }),
   );
-  serveDiscovery(server);
   const client = createClient(server.transport(admin, 'test'));
   for (const name of systemNamespaces) await ensureNamespace(client, name);
   const manager = createManager({ client, clock: systemClock, log });
@@ -69,33 +67,6 @@ export async function startControlPlane(level: LogLevel = 'silent'): Promise<Con
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
-}
-
-/** Discovery of the kinds that are served, for as long as the server has none of its own. */
-export function serveDiscovery(server: ApiServer): void {
-  const answer = (value: object) => ({
-    handle: () =>
-      ({
-        type: 'raw',
-        code: 200,
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(value),
-      }) as const,
-  });
-  const byGroupVersion = Map.groupBy(
-    builtinKinds.map((kind) => kind.resource),
-    apiVersionOf,
-  );
-  const groups = new Map<string, { groupVersion: string; version: string }[]>();
-  for (const [groupVersion, resources] of byGroupVersion) {
-    const { group = '', version = '' } = resources[0] ?? {};
-    const list = resources.map((resource) => ({ ...resource, name: resource.plural, singularName: resource.singular }));
-    server.routes.add(groupVersionPath({ group, version }), answer({ groupVersion, resources: list }));
-    if (group !== '') groups.set(group, [...(groups.get(group) ?? []), { groupVersion, version }]);
-  }
-  server.routes.add('/api', answer({ kind: 'APIVersions', versions: ['v1'] }));
-  const listed = [...groups].map(([name, versions]) => ({ name, versions, preferredVersion: versions[0] }));
-  server.routes.add('/apis', answer({ groups: listed }));
 }
 
 async function ensureNamespace(client: Client, name: string): Promise<void> {

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { reconcileKubernetesService } from '../../src/controllers/kubernetes-service.ts';
+import type { KubeObject } from '../../src/kube/object.ts';
+import type { Resource } from '../../src/kube/resource.ts';
 import {
   configmaps,
   controllerrevisions,
+  customresourcedefinitions,
   daemonsets,
   deployments,
   endpoints,
@@ -603,4 +606,61 @@ test('the Service kubernetes leads to the API servers, and is written only when 
     [['192.0.2.3']],
   );
   assert.equal((await client.get(services, key)).spec?.clusterIP, '10.43.0.1');
+});
+
+test('objects of a custom resource are collected like all others', async () => {
+  const namespace = await plane.namespace();
+  const { client } = plane;
+  const names = { plural: 'boats', singular: 'boat', kind: 'Boat', listKind: 'BoatList' };
+  const boats: Resource = {
+    ...names,
+    group: 'example.org',
+    version: 'v1',
+    namespaced: true,
+    shortNames: [],
+    categories: [],
+    verbs: [],
+    subresources: [],
+    typeName: null,
+  };
+  await client.create(customresourcedefinitions, {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'boats.example.org' },
+    spec: {
+      group: 'example.org',
+      names,
+      scope: 'Namespaced',
+      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }],
+    },
+  });
+  await waitFor(plane, customresourcedefinitions, undefined, 'established', (all) =>
+    all.some(({ status }) =>
+      status?.conditions?.some(({ type, status: is }) => type === 'Established' && is === 'True'),
+    ),
+  );
+  const boat = (name: string, owner?: KubeObject): KubeObject => ({
+    apiVersion: 'example.org/v1',
+    kind: 'Boat',
+    metadata: {
+      name,
+      namespace,
+      ...(owner
+        ? {
+            ownerReferences: [
+              { apiVersion: owner.apiVersion, kind: owner.kind, name: 'owner', uid: owner.metadata.uid ?? '' },
+            ],
+          }
+        : {}),
+    },
+  });
+  const owner = await client.create(boats, boat('owner'));
+  await client.create(boats, boat('dependent', owner));
+  const { name = '', uid = '' } = owner.metadata;
+  const ownerReferences = [{ apiVersion: owner.apiVersion, kind: owner.kind, name, uid }];
+  const cargo = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'cargo', namespace, ownerReferences } };
+  await client.create(configmaps, cargo);
+  await client.delete(boats, { namespace, name: 'owner' });
+  await waitFor(plane, boats, namespace, 'dependent gone', (all) => all.length === 0);
+  await waitFor(plane, configmaps, namespace, 'cargo gone', (all) => !named(all, 'cargo'));
 });
