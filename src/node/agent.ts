@@ -15,13 +15,11 @@ import { type ContainerRuntime, openRuntime } from './container-runtime.ts';
 import type { EnvironmentResolver } from './environment-resolver.ts';
 import type { HookRunner } from './hook-runner.ts';
 import { watchArchiveFolder } from './images/archive-folder.ts';
-import { startImageCollector } from './images/image-gc.ts';
 import { createImagePuller } from './images/puller.ts';
 import { createPodEvents } from './pod-events.ts';
 import { createPodNetwork } from './pod-network.ts';
 import { type ClusterDns, parseResolvConf } from './pods/dns.ts';
 import type { PodHost } from './pods/host.ts';
-import { startLogRotation } from './pods/log-rotation.ts';
 import { createPodObserver } from './pods/observe.ts';
 import { createPodFiles } from './pods/pod-files.ts';
 import { qosClass } from './pods/resources.ts';
@@ -33,6 +31,7 @@ import { type Registration, startRegistration } from './registration/registratio
 import { createStats, type Stats } from './stats/stats.ts';
 import type { PodDirectory } from './streaming-server.ts';
 import { createTurns } from './turns.ts';
+import { startUpkeep } from './upkeep.ts';
 import type { VolumeSet } from './volume-set.ts';
 
 /** What the parts of the agent that are made outside of it may use. */
@@ -263,25 +262,15 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     await archives.first;
     workers = createPodWorkers(host, informer);
     const current = workers;
-    const rotation = startLogRotation({
-      cri,
+    const upkeep = startUpkeep({
+      runtime,
+      workers,
+      events: podEvents,
       clock,
       log,
-      running: () =>
-        current
-          .workers()
-          .flatMap(({ runtime: { containers } }) =>
-            containers.filter(({ state, logPath }) => state === 'running' && logPath !== ''),
-          ),
-    });
-    const collector = startImageCollector({
-      cri,
-      clock,
-      log,
-      keep: runtime.sandboxImage === undefined ? [] : [runtime.sandboxImage],
-      disk: () => diskUse(options.folder),
-      failed(message) {
-        if (node !== undefined) events.event(node, 'Warning', 'ImageGCFailed', message);
+      folder: options.folder,
+      warn(reason, message) {
+        if (node !== undefined) events.event(node, 'Warning', reason, message);
       },
     });
     const stats = createStats({
@@ -307,7 +296,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
       registration,
       stats,
       parts,
-      disposables: [archives, rotation, collector],
+      disposables: [archives, ...upkeep],
       nodeChanges,
     };
     registration.poke();

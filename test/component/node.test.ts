@@ -232,6 +232,24 @@ test('limits reach the container and the pod around it', async () => {
   await remove('bounded');
 });
 
+test('resources change in place, without a restart', async () => {
+  const limits = (memory: string) => ({ limits: { memory }, requests: { memory } });
+  await node.create('resized', { containers: [sh(forever, { resources: limits('64Mi') })] });
+  const pod = await node.until('resized', 'it runs', isRunning);
+  const key = { namespace: node.namespace, name: 'resized' };
+  const current = await node.api.client.get(pods, key);
+  const containers = (current.spec?.containers ?? []).map((container) => ({ ...container, resources: limits('96Mi') }));
+  await node.api.client.update(pods, { ...current, spec: { ...current.spec, containers } }, { subresource: 'resize' });
+  await node.until('resized', 'the status tells it', (p) => stateOf(p)?.resources?.limits?.memory === '96Mi');
+  const paths = '/sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max';
+  await eventually('the kernel has it', async () =>
+    (await exec(pod, 'sh', '-c', `cat ${paths} 2>/dev/null; true`)).includes(String(96 * 1024 * 1024)),
+  );
+  const after = await node.api.client.get(pods, key);
+  assert.equal(stateOf(after)?.containerID, stateOf(pod)?.containerID);
+  await remove('resized');
+});
+
 test('a container that must not run as root is refused in plain words', async () => {
   await node.create('rootless', { containers: [sh('exit 0', { securityContext: { runAsNonRoot: true } })] });
   const pod = await node.until('rootless', 'it waits', waitsFor('CreateContainerConfigError'));

@@ -9,6 +9,7 @@ import { expand } from '../environment/expansion.ts';
 import type { ContainerMount, EnvironmentVariable } from '../volume-set.ts';
 import { type ClusterDns, kernelHostname, podDns, type ResolverConfig } from './dns.ts';
 import { annotations, containerHash, labels, podUid, type SpecContainer } from './identity.ts';
+import { resourcesKey } from './resize.ts';
 import { containerResources } from './resources.ts';
 import { containerSecurity, type ImageUser, sandboxSecurity } from './security.ts';
 
@@ -115,6 +116,7 @@ export function containerConfig(pod: Pod, plan: ContainerPlan, node: NodeSetting
       [annotations.terminationMessagePolicy]: container.terminationMessagePolicy ?? 'File',
       [annotations.terminationMessageFile]: plan.terminationMessageFile,
       [annotations.gracePeriod]: String(grace),
+      [annotations.resources]: resourcesKey(pod, plan.spec, node.memoryBytes),
     },
     logPath: join(basename(container.name), `${plan.restartCount}.log`),
     stdin: container.stdin === true,

@@ -17,6 +17,8 @@ export const annotations = {
   gracePeriod: 'io.kubernetes.pod.terminationGracePeriod',
   /** Where on the host the termination message file of this instance is. */
   terminationMessageFile: 'wherry.dev/termination-message-file',
+  /** The resources with which this instance was made. */
+  resources: 'wherry.dev/resources',
 } as const;
 
 export type ContainerKind = 'init' | 'sidecar' | 'ordinary' | 'ephemeral';

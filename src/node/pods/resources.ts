@@ -95,6 +95,11 @@ export function podLimits(pod: Pod): CgroupLimits {
   };
 }
 
+/** What a pod asked for, in bytes. */
+export function memoryRequest(pod: Pod): number {
+  return podRequest(pod, 'memory');
+}
+
 function podRequest(pod: Pod, name: 'cpu' | 'memory'): number {
   const own = requestsOf(pod.spec?.resources)[name];
   const total = own ?? combine(pod, (container) => requestsOf(container.resources)[name] ?? 0);

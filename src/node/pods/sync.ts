@@ -7,6 +7,7 @@ import type { PodHost } from './host.ts';
 import { allContainers, podUid, type SpecContainer } from './identity.ts';
 import { killForRestart, killPod } from './kill.ts';
 import { planPod } from './plan.ts';
+import { planResizes, resizeInPlace, resizeRestarts } from './resize.ts';
 import { podLimits, qosClass } from './resources.ts';
 import { currentSandbox, type RuntimePod, runningInstances } from './runtime-pod.ts';
 import { StartError, startContainer } from './start.ts';
@@ -16,6 +17,8 @@ import { type PodFailure, podStatus } from './status.ts';
 export interface PodMemory {
   /** Why containers wait, by name. */
   readonly waiting: Map<string, WaitingReason>;
+  /** Resources that running containers were given in place, by instance id. */
+  readonly resized: Map<string, string>;
   /** The cgroup was made with these limits by this process. */
   cgroup: string | null;
 }
@@ -58,15 +61,41 @@ export async function syncLive(
     await killForRestart(host, pod, action, signal);
     memory.waiting.delete(action.spec.container.name);
   }
+  const isRestarting = await resizeAll(host, pod, runtime, memory, signal);
   const wait = await startAll(host, pod, runtime, plan.start, memory, signal);
-  if (plan.start.length > 0 || plan.kill.length > 0 || plan.killPod) {
+  if (plan.start.length > 0 || plan.kill.length > 0 || plan.killPod || isRestarting) {
     runtime = await inspect(host, pod);
     observeProbes(host, pod, runtime);
     if (!(await report(runtime))) return undefined;
     // What was killed starts again in the next look.
-    if (plan.kill.length > 0) return 0;
+    if (plan.kill.length > 0 || isRestarting) return 0;
   }
   return earlier(wait, deadlineIn(host, pod));
+}
+
+/** Gives running containers the resources that their spec has by now; true when some must start anew for it. */
+async function resizeAll(
+  host: PodHost,
+  pod: Pod,
+  runtime: RuntimePod,
+  memory: PodMemory,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { resized } = memory;
+  for (const id of resized.keys()) if (!runtime.containers.some((instance) => instance.id === id)) resized.delete(id);
+  let isRestarting = false;
+  for (const resize of planResizes(pod, runtime, resized, host.settings.memoryBytes)) {
+    const { spec, instance, wanted } = resize;
+    if (resizeRestarts(resize, resized)) {
+      const message = `Container ${spec.container.name} resize requires restart`;
+      await killForRestart(host, pod, { spec, instance, message, failedProbe: null }, signal);
+      isRestarting = true;
+    } else {
+      await resizeInPlace(host, pod, resize, signal);
+      resized.set(instance.id, wanted);
+    }
+  }
+  return isRestarting;
 }
 
 /** The pod's cgroup and volumes. A failure is told by an Event, and the pod waits. */

@@ -28,7 +28,7 @@ export class PodWorker {
   #isGone: boolean;
   #failure: PodFailure | null = null;
   #runtime: RuntimePod;
-  readonly #memory: PodMemory = { waiting: new Map(), cgroup: null };
+  readonly #memory: PodMemory = { waiting: new Map(), resized: new Map(), cgroup: null };
   #isDirty = false;
   #isStopped = false;
   #current = new AbortController();

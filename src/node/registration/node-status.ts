@@ -30,7 +30,7 @@ export interface Pressure {
 }
 
 /** Below these free amounts the node is under pressure: kubelet's hard eviction thresholds. */
-const memoryAvailableMin = 100 * 1024 * 1024;
+export const memoryAvailableMin = 100 * 1024 * 1024;
 const diskAvailableShareMin = 0.1;
 const inodesFreeShareMin = 0.05;
 const processesFreeShareMin = 0.01;
