@@ -1,6 +1,6 @@
 /**
  * Compares what validation alone says (decoding, defaults, preparation, metadata, kind) with what a real API server
- * said, message for message and cause for cause, without a server: the recorded POST and PUT requests for built-in
+ * said, message for message and cause for cause, without a server: the recorded POST, PUT and PATCH requests for built-in
  * kinds, subresources included.
  *
  *     node test/compliance/oracle-validation.ts [--verbose] [--only TEXT] [TOPIC ...]
@@ -15,11 +15,15 @@ import process from 'node:process';
 import { parseArgs } from 'node:util';
 import type { ServedKind } from '../../src/apiserver/kind-registry.ts';
 import { checkChanged, checkNew, settleNamespace } from '../../src/apiserver/registry/validate.ts';
-import { isObject } from '../../src/core/json.ts';
+import { isObject, type Json, type JsonObject } from '../../src/core/json.ts';
 import { draft } from '../../src/kube/draft.ts';
 import type { Kind } from '../../src/kube/kind.ts';
 import { builtinKinds } from '../../src/kube/kinds/all.ts';
 import type { KubeObject, Status } from '../../src/kube/object.ts';
+import { applyJsonPatch, decodeJsonPatch } from '../../src/kube/patch/json-patch.ts';
+import { applyMergePatch } from '../../src/kube/patch/merge-patch.ts';
+import { PatchError } from '../../src/kube/patch/patch-error.ts';
+import { applyStrategicMergePatch } from '../../src/kube/patch/strategic-merge-patch.ts';
 import { schemaOf } from '../../src/kube/schema/builtin.ts';
 import { decode, type FieldValidation } from '../../src/kube/schema/decode.ts';
 import { StatusError } from '../../src/kube/status-error.ts';
@@ -31,7 +35,7 @@ interface Step {
   readonly query?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
-  readonly expect: { readonly status: number; readonly body?: unknown };
+  readonly expect: { readonly status: number; readonly body?: unknown; readonly omit?: readonly string[] };
 }
 
 interface Target {
@@ -53,6 +57,8 @@ if (!existsSync(scenarios)) {
 const uid = '11111111-2222-3333-4444-555555555555';
 const suffix = 'abcde';
 const generatedNameStartMax = 58;
+
+const defaultKeys = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'];
 
 const tally = new Map<string, { passed: number; total: number }>();
 const failures: string[] = [];
@@ -84,33 +90,76 @@ function bind(line: string): string {
     .replaceAll(/\$\{(?:ct|time|mt)\d*\}/g, '2020-01-01T00:00:00Z')
     .replaceAll(/\$\{ns\}/g, 'ns-1')
     .replaceAll(/"\$\{np\d*\}"/g, '30000')
-    .replaceAll(/\$\{any\}/g, suffix)
+    .replaceAll(/\$\{(?:any|gen\d*)\}/g, suffix)
     .replaceAll(/\$\{uid\d*\}/g, uid)
     .replaceAll(/\$\{ip\d*\}/g, '10.0.0.1');
 }
 
 function runStep(id: string, step: Step, stored: Map<string, KubeObject>): void {
   const target = targetOf(step.path);
-  if (target === undefined || !isObject(step.body)) return;
-  if (step.headers?.['content-type']?.includes('json') === false) return;
-  const { kind, name } = target;
-  const isUpdate = step.method === 'PUT';
-  if (!isUpdate && (step.method !== 'POST' || name !== '' || target.subresource !== '')) return;
-  const expected = isObject(step.expect.body) ? step.expect.body : {};
-  const key = `${kind.resource.plural}/${isUpdate ? name : String(Object(step.body['metadata']).name)}`;
-  if (isComparable(step, isUpdate ? stored.get(key) : undefined)) compareStep(id, step, target, stored.get(key));
-  if (step.expect.status < 300 && !step.query?.includes('dryRun')) {
-    stored.set(key, expected as unknown as KubeObject);
+  if (target === undefined) return;
+  const { kind, name, subresource } = target;
+  const created = isObject(step.body) ? Object(step.body['metadata']).name : undefined;
+  const key = `${kind.resource.plural}/${step.method === 'POST' ? created : name}`;
+  const old = stored.get(key);
+  const body = bodyOf(step, kind, old);
+  const isCreation = step.method === 'POST' && name === '' && subresource === '';
+  if (body === undefined || (step.method === 'POST' && !isCreation)) return;
+  if (isComparable(step, isCreation ? undefined : old)) compareStep(id, { ...step, body }, target, old);
+  if (step.expect.status < 300 && isObject(step.expect.body) && !step.query?.includes('dryRun')) {
+    const object = draft(step.expect.body) as Body;
+    restoreOmitted(object, step, old);
+    stored.set(key, object as unknown as KubeObject);
+  }
+}
+
+/** Recordings leave out what varies; pods need what admission gave them. */
+function restoreOmitted(object: Body, { expect: { omit = [] } }: Step, before: KubeObject | undefined): void {
+  const old = (before as unknown as Body | undefined)?.['spec'];
+  if (object['spec'] === undefined && old !== undefined) object['spec'] = draft(old);
+  const { spec } = object;
+  if (!isObject(spec)) return;
+  if (omit.includes('spec.volumes')) spec['volumes'] ??= [{ name: `kube-api-access-${suffix}`, emptyDir: {} }];
+  if (omit.includes('spec.tolerations')) spec['tolerations'] ??= defaultKeys.map(defaultToleration);
+}
+
+function defaultToleration(key: string): Body {
+  return { key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 };
+}
+
+/** The object that the client sends, or that its patch makes of the stored one. */
+function bodyOf(step: Step, { resource }: Kind, old: KubeObject | undefined): Body | undefined {
+  const type = step.headers?.['content-type'];
+  if (step.method === 'POST' || step.method === 'PUT') {
+    return type?.includes('json') !== false && isObject(step.body) ? step.body : undefined;
+  }
+  if (step.method !== 'PATCH' || old === undefined || typeof step.body !== 'object') return undefined;
+  const document = old as unknown as JsonObject;
+  const patch = step.body as Json;
+  try {
+    switch (type) {
+      case 'application/merge-patch+json':
+        return applyMergePatch(document, patch as JsonObject) as Body;
+      case 'application/strategic-merge-patch+json':
+        return applyStrategicMergePatch(document, patch as JsonObject, schemaOf(resource.typeName ?? '')) as Body;
+      case 'application/json-patch+json':
+        return applyJsonPatch(document, decodeJsonPatch(patch)) as Body;
+      default:
+        return undefined;
+    }
+  } catch (error) {
+    if (error instanceof PatchError) return undefined;
+    throw error;
   }
 }
 
 /** Whether the outcome is validation's to tell. */
 function isComparable({ method, expect: { status, body } }: Step, old: KubeObject | undefined): boolean {
-  if (method === 'PUT' && old === undefined) return false;
+  if (method !== 'POST' && old === undefined) return false;
   if (status < 300) return true;
   const { message = '', reason } = (isObject(body) ? body : {}) as Partial<Status>;
   if (status === 400) return /cannot be handled as/.test(message) && !message.includes('no kind ');
-  return status === 422 && reason === 'Invalid' && !/Options\.meta/.test(message);
+  return status === 422 && reason === 'Invalid' && !/Options\.meta|is invalid: patch: /.test(message);
 }
 
 function compareStep(id: string, step: Step, target: Target, old: KubeObject | undefined): void {
@@ -170,7 +219,7 @@ function outcomeOf(step: Step, { kind, subresource }: Target, old: KubeObject | 
     const metadata = body['metadata'] as Body;
     const expected = isObject(step.expect.body) ? step.expect.body : {};
     strategy.setDefaults(editable);
-    if (step.method === 'PUT' && old !== undefined) {
+    if (step.method !== 'POST' && old !== undefined) {
       completeMetadata(metadata, old);
       admitChange(resource.kind, body, old as unknown as Body);
       const part = subresource === '' ? strategy : strategy.subresources?.[subresource];
@@ -180,7 +229,6 @@ function outcomeOf(step: Step, { kind, subresource }: Target, old: KubeObject | 
     }
     settleNamespace(served, metadata, /namespaces\/([^/]+)\//.exec(step.path)?.[1] ?? '');
     metadata['uid'] = uid;
-    // What is wrong in them is dropped without a word.
     delete metadata['managedFields'];
     if (metadata['name'] === undefined && typeof metadata['generateName'] === 'string') {
       metadata['name'] = `${metadata['generateName'].slice(0, generatedNameStartMax)}${suffix}`;
@@ -203,7 +251,8 @@ function completeMetadata(metadata: Body, old: KubeObject): void {
   metadata['namespace'] ??= old.metadata.namespace;
   metadata['resourceVersion'] ??= resourceVersion;
   metadata['creationTimestamp'] = creationTimestamp;
-  if (generation !== undefined) metadata['generation'] = generation;
+  delete metadata['managedFields'];
+  metadata['generation'] = generation;
   if (deletionTimestamp !== undefined) metadata['deletionTimestamp'] = deletionTimestamp;
   if (deletionGracePeriodSeconds !== undefined) metadata['deletionGracePeriodSeconds'] = deletionGracePeriodSeconds;
 }
@@ -238,14 +287,14 @@ function admitChange(kind: string, object: Body, old: Body): void {
   const before = old['spec'];
   if (kind !== 'Pod' || !isObject(spec) || !isObject(before)) return;
   const tolerations = Array.isArray(spec['tolerations']) ? [...spec['tolerations']] : [];
-  for (const key of ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']) {
+  for (const key of defaultKeys) {
     const isTolerated = tolerations.some((own: Body) => {
       return (
         [undefined, '', key].includes(own['key'] as string) &&
         [undefined, '', 'NoExecute'].includes(own['effect'] as string)
       );
     });
-    if (!isTolerated) tolerations.push({ key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 });
+    if (!isTolerated) tolerations.push(defaultToleration(key));
   }
   if (tolerations.length > 0) spec['tolerations'] = tolerations;
 }

@@ -1,6 +1,6 @@
 import { type Draft, draft } from '../draft.ts';
 import type { SubresourceStrategy } from '../kind.ts';
-import type { Pod, PodCondition, PodSpec, ResourceRequirements } from '../types.gen.ts';
+import type { Container, Pod, PodCondition, PodSpec, ResourceRequirements } from '../types.gen.ts';
 import { dropDisabledPodFields } from './disabled-fields.ts';
 import { isSemanticallyEqual } from './equal.ts';
 import { bumpGeneration, restore, restoreMetadata } from './status.ts';
@@ -107,8 +107,11 @@ export const podStatus: Omit<SubresourceStrategy<Pod>, 'validateUpdate'> = {
   prepareForUpdate(pod, old) {
     restore(pod, old, 'spec');
     restoreMetadata(pod, old, 'ownerReferences', 'deletionTimestamp');
-    const qosClass = old.status?.qosClass;
-    if (pod.status !== undefined && qosClass !== undefined) pod.status.qosClass = qosClass;
+    const { status } = pod;
+    if (status === undefined) return;
+    if ((status.qosClass ?? '') === '' && old.status?.qosClass !== undefined) status.qosClass = old.status.qosClass;
+    // podIP is an older name of the first address.
+    if (status.podIP !== undefined && status.podIP !== status.podIPs?.[0]?.ip) status.podIPs = [{ ip: status.podIP }];
   },
 };
 
@@ -124,10 +127,33 @@ export const podEphemeralContainers: Omit<SubresourceStrategy<Pod>, 'validateUpd
   },
 };
 
+/** The old containers with the resources and resize policies of the new ones; unknown ones are validation's to refuse. */
+function resized(containers: Draft<Container>[], old: readonly Container[] | undefined): Draft<Container>[] {
+  return containers.map((container) => {
+    const before = old?.find(({ name }) => name === container.name);
+    if (before === undefined) return container;
+    const { resources, resizePolicy } = container;
+    const kept = draft(before);
+    delete kept.resources;
+    delete kept.resizePolicy;
+    return {
+      ...kept,
+      ...(resources !== undefined && { resources }),
+      ...(resizePolicy !== undefined && { resizePolicy }),
+    };
+  });
+}
+
 /** Only the resources and resize policies of containers may change here (KEP-1287). */
 export const podResize: Omit<SubresourceStrategy<Pod>, 'validateUpdate'> = {
   prepareForUpdate(pod, old) {
     restore(pod, old, 'status');
+    const { containers = [], initContainers } = pod.spec ?? {};
+    restore(pod, old, 'spec');
+    if (pod.spec !== undefined) {
+      pod.spec.containers = resized(containers, old.spec?.containers);
+      if (initContainers !== undefined) pod.spec.initContainers = resized(initContainers, old.spec?.initContainers);
+    }
     const { labels, annotations } = old.metadata;
     if (!isSemanticallyEqual(pod.metadata.labels, labels)) restoreMetadata(pod, old, 'labels');
     if (!isSemanticallyEqual(pod.metadata.annotations, annotations)) restoreMetadata(pod, old, 'annotations');
