@@ -53,7 +53,12 @@ export function startLogRotation(options: LogRotationOptions): AsyncDisposable {
 }
 
 /** Moves a log aside, lets the runtime open a new one, compresses the one before, and removes what is too old. */
-export async function rotateLog(cri: Cri, containerId: string, path: string, now: number): Promise<void> {
+export async function rotateLog(
+  cri: Pick<Cri, 'reopenContainerLog'>,
+  containerId: string,
+  path: string,
+  now: number,
+): Promise<void> {
   const folder = dirname(path);
   const prefix = `${basename(path)}.`;
   // A compression that was cut short begins anew.
