@@ -5,134 +5,31 @@ import type { KubeObject } from '../../src/kube/object.ts';
 import type { Resource } from '../../src/kube/resource.ts';
 import {
   configmaps,
-  controllerrevisions,
   customresourcedefinitions,
-  daemonsets,
   deployments,
   endpoints,
   endpointslices,
   events,
-  jobs,
   namespaces,
   nodes,
   persistentvolumeclaims,
   persistentvolumes,
   poddisruptionbudgets,
   pods,
-  replicasets,
   resourcequotas,
   serviceaccounts,
   services,
-  statefulsets,
   storageclasses,
 } from '../../src/kube/resources.gen.ts';
-import { isReason } from '../../src/kube/status-error.ts';
-import type { ConfigMap, Deployment, Pod, PodTemplateSpec, ReplicaSet } from '../../src/kube/types.gen.ts';
+import type { ConfigMap } from '../../src/kube/types.gen.ts';
 import { type ControlPlane, startControlPlane, waitFor } from './control-plane.ts';
+import { deployment, kubelet } from './workload-fixtures.ts';
 
 let plane: ControlPlane;
 before(async () => {
   plane = await startControlPlane();
 });
 after(async () => await plane[Symbol.asyncDispose]());
-
-function template(labels: Record<string, string>, image = 'nginx:1'): PodTemplateSpec {
-  return { metadata: { labels }, spec: { containers: [{ name: 'c', image }] } };
-}
-
-function deployment(namespace: string, name: string, replicas: number): Deployment {
-  const labels = { app: name };
-  return {
-    apiVersion: 'apps/v1',
-    kind: 'Deployment',
-    metadata: { name, namespace },
-    spec: { replicas, selector: { matchLabels: labels }, template: template(labels) },
-  };
-}
-
-/** Does what a node agent would: the pod runs and is ready. */
-async function makeReady(pod: Pod): Promise<void> {
-  const { name = '', namespace = '' } = pod.metadata;
-  const now = new Date().toISOString();
-  const conditions = [{ type: 'Ready', status: 'True', lastTransitionTime: now }];
-  const body = { status: { phase: 'Running', conditions } };
-  try {
-    await plane.client.patch(pods, { namespace, name }, { type: 'strategic', body }, { subresource: 'status' });
-  } catch (thrown) {
-    if (!isReason(thrown, 'NotFound')) throw thrown;
-  }
-}
-
-/** Makes each pod of a namespace ready that ever appears, and lets go those that are deleted. */
-function kubelet(namespace: string): Disposable {
-  return plane.manager.of(pods).subscribe(({ current }) => {
-    if (!current || current.metadata.namespace !== namespace) return;
-    const { name = '', deletionTimestamp } = current.metadata;
-    if (deletionTimestamp !== undefined) {
-      void plane.client.delete(pods, { namespace, name }, { gracePeriodSeconds: 0 }).catch(() => {});
-    } else if (current.status?.phase === 'Pending') {
-      void makeReady(current).catch(() => {});
-    }
-  });
-}
-
-const imageOf = (set: ReplicaSet) => set.spec?.template?.spec?.containers[0]?.image;
-
-test('a Deployment rolls out, rolls back, and keeps its revisions', async () => {
-  const namespace = await plane.namespace();
-  using _kubelet = kubelet(namespace);
-  await plane.client.create(deployments, deployment(namespace, 'web', 3));
-  const complete = (revision: string) => (all: readonly Deployment[]) =>
-    all.some(
-      ({ status, metadata }) =>
-        metadata.annotations?.['deployment.kubernetes.io/revision'] === revision &&
-        status?.observedGeneration === metadata.generation &&
-        status?.updatedReplicas === 3 &&
-        status.replicas === 3 &&
-        status.availableReplicas === 3,
-    );
-  await waitFor(plane, deployments, namespace, 'the first rollout', complete('1'));
-  const setImage = (image: string) =>
-    plane.client.patch(
-      deployments,
-      { namespace, name: 'web' },
-      { type: 'strategic', body: { spec: { template: { spec: { containers: [{ name: 'c', image }] } } } } },
-    );
-  await setImage('nginx:2');
-  const [second] = await waitFor(plane, deployments, namespace, 'the second rollout', complete('2'));
-  const progressing = second?.status?.conditions?.find(({ type }) => type === 'Progressing');
-  assert.equal(progressing?.reason, 'NewReplicaSetAvailable');
-  await setImage('nginx:1');
-  await waitFor(plane, deployments, namespace, 'the roll back', complete('3'));
-  const sets = plane.manager.of(replicasets).list(namespace);
-  assert.deepEqual(sets.map(imageOf).sort(), ['nginx:1', 'nginx:2']);
-  const back = sets.find((set) => imageOf(set) === 'nginx:1');
-  assert.equal(back?.metadata.annotations?.['deployment.kubernetes.io/revision-history'], '1');
-  assert.equal(sets.find((set) => imageOf(set) === 'nginx:2')?.spec?.replicas, 0);
-});
-
-test('a ReplicaSet never makes more pods than it wants, whatever the caches show', async () => {
-  const namespace = await plane.namespace();
-  const most = { count: 0 };
-  using _watch = plane.manager.of(pods).subscribe(() => {
-    most.count = Math.max(most.count, plane.manager.of(pods).list(namespace).length);
-  });
-  const labels = { app: 'many' };
-  await plane.client.create(replicasets, {
-    apiVersion: 'apps/v1',
-    kind: 'ReplicaSet',
-    metadata: { name: 'many', namespace },
-    spec: { replicas: 20, selector: { matchLabels: labels }, template: template(labels) },
-  });
-  await waitFor(plane, replicasets, namespace, '20 replicas', (all) => all[0]?.status?.replicas === 20);
-  assert.equal(most.count, 20);
-  await plane.client.patch(
-    replicasets,
-    { namespace, name: 'many' },
-    { type: 'merge', body: { spec: { replicas: 2 } } },
-  );
-  await waitFor(plane, pods, namespace, '2 pods', (all) => all.length === 2);
-});
 
 function owned(namespace: string, name: string, owner: ConfigMap, blocks = false): ConfigMap {
   const { name: ownerName = '', uid = '' } = owner.metadata;
@@ -226,63 +123,6 @@ test('a namespace gets its service account and root CA, and goes when its conten
   await waitFor(plane, namespaces, undefined, 'namespace gone', (all) => find(all) === undefined);
 });
 
-test('a StatefulSet makes its pods one after the other, with claims, and updates from the last to the first', async () => {
-  const namespace = await plane.namespace();
-  const { client } = plane;
-  const labels = { app: 'db' };
-  await client.create(statefulsets, {
-    apiVersion: 'apps/v1',
-    kind: 'StatefulSet',
-    metadata: { name: 'db', namespace },
-    spec: {
-      replicas: 3,
-      serviceName: 'db',
-      selector: { matchLabels: labels },
-      template: template(labels),
-      volumeClaimTemplates: [
-        {
-          apiVersion: 'v1',
-          kind: 'PersistentVolumeClaim',
-          metadata: { name: 'data' },
-          spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
-        },
-      ],
-    },
-  });
-  const names = (all: readonly Pod[]) => all.map(({ metadata }) => metadata.name).sort();
-  const first = await waitFor(plane, pods, namespace, 'the first pod', (all) => all.length === 1);
-  assert.deepEqual(names(first), ['db-0']);
-  for (const pod of first) await makeReady(pod);
-  const second = await waitFor(plane, pods, namespace, 'the second pod', (all) => all.length === 2);
-  assert.deepEqual(names(second), ['db-0', 'db-1']);
-  using _kubelet = kubelet(namespace);
-  await waitFor(plane, statefulsets, namespace, 'all ready', (all) => all[0]?.status?.readyReplicas === 3);
-  const claims = plane.manager.of(persistentvolumeclaims).list(namespace);
-  assert.deepEqual(claims.map(({ metadata }) => metadata.name).sort(), ['data-db-0', 'data-db-1', 'data-db-2']);
-  const deleted: string[] = [];
-  using _order = plane.manager.of(pods).subscribe(({ old, current }) => {
-    if (old?.metadata.namespace === namespace && !current) deleted.push(old.metadata.name ?? '');
-  });
-  const patched = await client.patch(
-    statefulsets,
-    { namespace, name: 'db' },
-    { type: 'strategic', body: { spec: { template: { spec: { containers: [{ name: 'c', image: 'nginx:2' }] } } } } },
-  );
-  await waitFor(
-    plane,
-    statefulsets,
-    namespace,
-    'updated',
-    ([set]) =>
-      set?.status?.observedGeneration === patched.metadata.generation &&
-      set?.status?.updatedReplicas === 3 &&
-      set.status.readyReplicas === 3 &&
-      set.status.currentRevision === set.status.updateRevision,
-  );
-  assert.deepEqual(deleted, ['db-2', 'db-1', 'db-0']);
-  assert.equal(plane.manager.of(controllerrevisions).list(namespace).length, 2);
-});
-
 test('a claim of a waiting class waits for its first consumer and says so; a volume made for it binds', async () => {
   const namespace = await plane.namespace();
   const { client } = plane;
@@ -333,104 +173,6 @@ test('a claim of a waiting class waits for its first consumer and says so; a vol
   await client.delete(persistentvolumeclaims, key);
   await waitFor(plane, persistentvolumeclaims, namespace, 'claim gone', (all) => all.length === 0);
   await waitFor(plane, persistentvolumes, undefined, 'released', ([one]) => one?.status?.phase === 'Released');
-});
-
-/** Does what a node agent would: the pod ends with this phase. */
-async function end(pod: Pod, phase: 'Succeeded' | 'Failed'): Promise<void> {
-  const { name = '', namespace = '' } = pod.metadata;
-  const body = { status: { phase } };
-  await plane.client.patch(pods, { namespace, name }, { type: 'strategic', body }, { subresource: 'status' });
-}
-
-test('a Job runs pods until enough have succeeded, and counts each once', async () => {
-  const namespace = await plane.namespace();
-  await plane.client.create(jobs, {
-    apiVersion: 'batch/v1',
-    kind: 'Job',
-    metadata: { name: 'sum', namespace },
-    spec: {
-      completions: 3,
-      parallelism: 2,
-      completionMode: 'Indexed',
-      template: { spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'busybox' }] } },
-    },
-  });
-  const ended = new Set<string>();
-  using _kubelet = plane.manager.of(pods).subscribe(({ current }) => {
-    const { uid = '', namespace: where } = current?.metadata ?? {};
-    if (!current || where !== namespace || ended.has(uid)) return;
-    ended.add(uid);
-    void end(current, 'Succeeded').catch(() => {});
-  });
-  const [job] = await waitFor(
-    plane,
-    jobs,
-    namespace,
-    'complete',
-    ([one]) => one?.status?.conditions?.some(({ type, status }) => type === 'Complete' && status === 'True') === true,
-  );
-  assert.equal(job?.status?.succeeded, 3);
-  assert.equal(job?.status?.completedIndexes, '0-2');
-  assert.equal(job?.status?.active ?? 0, 0);
-  const left = await waitFor(plane, pods, namespace, 'no finalizers', (all) =>
-    all.every(({ metadata }) => !metadata.finalizers?.length),
-  );
-  assert.equal(left.length, 3);
-});
-
-test('a Job fails at its backoff limit, and says why', async () => {
-  const namespace = await plane.namespace();
-  await plane.client.create(jobs, {
-    apiVersion: 'batch/v1',
-    kind: 'Job',
-    metadata: { name: 'broken', namespace },
-    spec: {
-      backoffLimit: 0,
-      template: { spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'busybox' }] } },
-    },
-  });
-  const [pod] = await waitFor(plane, pods, namespace, 'a pod', (all) => all.length === 1);
-  if (pod) await end(pod, 'Failed');
-  const [job] = await waitFor(
-    plane,
-    jobs,
-    namespace,
-    'failed',
-    ([one]) => one?.status?.conditions?.some(({ type }) => type === 'Failed') === true,
-  );
-  const failed = job?.status?.conditions?.find(({ type }) => type === 'Failed');
-  assert.equal(failed?.reason, 'BackoffLimitExceeded');
-  assert.equal(job?.status?.failed, 1);
-});
-
-test('a node gets its range of addresses, and a daemon on it', async () => {
-  const namespace = await plane.namespace();
-  const { client } = plane;
-  const labels = { app: 'agent' };
-  await client.create(daemonsets, {
-    apiVersion: 'apps/v1',
-    kind: 'DaemonSet',
-    metadata: { name: 'agent', namespace },
-    spec: { selector: { matchLabels: labels }, template: template(labels) },
-  });
-  await client.create(nodes, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'edge-1' } });
-  const [pod] = await waitFor(plane, pods, namespace, 'a daemon', (all) => all.length === 1);
-  const terms = pod?.spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
-  assert.deepEqual(terms, [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: ['edge-1'] }] }]);
-  const all = await waitFor(plane, nodes, undefined, 'a range', (found) =>
-    found.some(({ spec }) => spec?.podCIDR !== undefined),
-  );
-  assert.equal(all.find(({ metadata }) => metadata.name === 'edge-1')?.spec?.podCIDR, '10.42.0.0/24');
-  await waitFor(
-    plane,
-    daemonsets,
-    namespace,
-    'the status',
-    ([set]) =>
-      set?.status?.desiredNumberScheduled === 1 &&
-      set.status.currentNumberScheduled === 1 &&
-      set.status.updatedNumberScheduled === 1,
-  );
 });
 
 test('the endpoints of a Service follow its pods, and go with it', async () => {
@@ -518,7 +260,7 @@ test('budgets and quotas are counted', async () => {
     metadata: { name: 'b', namespace },
     spec: { maxUnavailable: '50%', selector: { matchLabels: { app: 'web' } } },
   });
-  using _kubelet = kubelet(namespace);
+  using _kubelet = kubelet(plane, namespace);
   await client.create(deployments, deployment(namespace, 'web', 4));
   const [budget] = await waitFor(
     plane,
@@ -543,44 +285,6 @@ test('budgets and quotas are counted', async () => {
     ([one]) => one?.status?.used?.['pods'] === '3',
   );
   assert.equal(quota?.status?.used?.['count/deployments.apps'], '1');
-});
-
-test('a Recreate rollout ends all old pods before it makes new ones', async () => {
-  const namespace = await plane.namespace();
-  const { client } = plane;
-  using _kubelet = kubelet(namespace);
-  const wanted = deployment(namespace, 'one', 2);
-  await client.create(deployments, {
-    ...wanted,
-    spec: {
-      ...wanted.spec,
-      strategy: { type: 'Recreate' },
-      selector: { matchLabels: { app: 'one' } },
-      template: template({ app: 'one' }),
-    },
-  });
-  await waitFor(plane, deployments, namespace, 'available', ([one]) => one?.status?.availableReplicas === 2);
-  let isMixed = false;
-  using _watch = plane.manager.of(pods).subscribe(() => {
-    const images = plane.manager
-      .of(pods)
-      .list(namespace)
-      .map(({ spec }) => spec?.containers[0]?.image);
-    if (new Set(images).size > 1) isMixed = true;
-  });
-  const body = { spec: { template: { spec: { containers: [{ name: 'c', image: 'nginx:2' }] } } } };
-  const patched = await client.patch(deployments, { namespace, name: 'one' }, { type: 'strategic', body });
-  await waitFor(
-    plane,
-    deployments,
-    namespace,
-    'replaced',
-    ([one]) =>
-      one?.status?.observedGeneration === patched.metadata.generation &&
-      one?.status?.updatedReplicas === 2 &&
-      one.status.availableReplicas === 2,
-  );
-  assert.equal(isMixed, false);
 });
 
 test('the Service kubernetes leads to the API servers, and is written only when it differs', async () => {
