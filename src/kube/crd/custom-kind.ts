@@ -89,7 +89,7 @@ function resourceOf(definition: CustomResourceDefinition, version: CustomResourc
   const { kind, plural } = names;
   const subresources: Subresource[] = [];
   if (version.subresources?.status !== undefined) {
-    subresources.push({ name: 'status', group: '', version: '', kind, verbs: subresourceVerbs });
+    subresources.push({ name: 'status', group, version: version.name, kind, verbs: subresourceVerbs });
   }
   if (version.subresources?.scale !== undefined) {
     subresources.push({ name: 'scale', group: 'autoscaling', version: 'v1', kind: 'Scale', verbs: subresourceVerbs });
