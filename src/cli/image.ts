@@ -1,10 +1,7 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import { errorCode, WherryError } from '../core/errors.ts';
-import { connectCri } from '../engines/containerd/cri.ts';
-import { endpointPath } from '../engines/containerd/endpoint.ts';
-import { observeHost } from '../engines/containerd/host.ts';
-import { importImages } from '../engines/containerd/images.ts';
+import type { Cri } from '../engines/containerd/cri.ts';
 import { clusterNames } from '../server/names.ts';
 import { pathsOf } from '../server/paths.ts';
 import { addDataDir } from './options.ts';
@@ -26,7 +23,11 @@ export function addImage(program: Command): void {
   add('import', 'import image archives (docker save, OCI layout)')
     .argument('<archives...>')
     .action(async (archives: readonly string[], given: Given) => {
-      const address = addressOf(given);
+      const [{ observeHost }, { importImages }] = await Promise.all([
+        import('../engines/containerd/host.ts'),
+        import('../engines/containerd/images.ts'),
+      ]);
+      const address = await addressOf(given);
       const { overlayProblem } = await observeHost(pathsOf(given.dataDir).containerd);
       for (const archive of archives) {
         const names = await importImages({
@@ -67,14 +68,18 @@ export function addImage(program: Command): void {
     });
 }
 
-function addressOf(given: Given): string {
+async function addressOf(given: Given): Promise<string> {
   requireRoot('image');
-  if (given.containerRuntimeEndpoint !== undefined) return endpointPath(given.containerRuntimeEndpoint);
+  if (given.containerRuntimeEndpoint !== undefined) {
+    const { endpointPath } = await import('../engines/containerd/endpoint.ts');
+    return endpointPath(given.containerRuntimeEndpoint);
+  }
   return path.join(clusterNames(given.dataDir).runFolder, 'containerd.sock');
 }
 
-async function withCri(given: Given, use: (cri: ReturnType<typeof connectCri>) => Promise<void>): Promise<void> {
-  const address = addressOf(given);
+async function withCri(given: Given, use: (cri: Cri) => Promise<void>): Promise<void> {
+  const { connectCri } = await import('../engines/containerd/cri.ts');
+  const address = await addressOf(given);
   const cri = connectCri(address);
   try {
     await use(cri);

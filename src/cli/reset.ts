@@ -1,9 +1,7 @@
 import type { Command } from 'commander';
 import { systemClock } from '../core/clock.ts';
 import { WherryError } from '../core/errors.ts';
-import { createLog } from '../core/log.ts';
 import { removeUnit, systemdRuns } from '../engines/systemd/systemd.ts';
-import { resetCluster } from '../server/reset.ts';
 import { stopCluster } from './down.ts';
 import { addDataDir } from './options.ts';
 import { requireRoot } from './root.ts';
@@ -21,6 +19,10 @@ export function addReset(program: Command): void {
           hint: 'sudo ./wherry reset --yes',
         });
       }
+      const [{ resetCluster }, { createLog }] = await Promise.all([
+        import('../server/reset.ts'),
+        import('../core/log.ts'),
+      ]);
       const say = (what: string) => process.stdout.write(`removing ${what}\n`);
       if (await stopCluster(given.dataDir, false)) say('the running server');
       if (systemdRuns()) await removeUnit(unitName(given.dataDir));

@@ -1,8 +1,4 @@
 import type { Command } from 'commander';
-import { pino } from 'pino';
-import { systemClock } from '../core/clock.ts';
-import { createLog } from '../core/log.ts';
-import { runServer } from '../server/server.ts';
 import { addServerOptions, readServerOptions } from './options.ts';
 import { requireRoot } from './root.ts';
 import { version } from './version.ts';
@@ -14,6 +10,13 @@ export function addServer(program: Command): void {
     .option('--log-file <file>', 'write the log there instead of to standard error')
     .action(async ({ logFile, ...given }: { readonly logFile?: string }) => {
       requireRoot('server');
+      // Loaded here, so that the other commands start without the server's code.
+      const [{ runServer }, { createLog }, { systemClock }, { pino }] = await Promise.all([
+        import('../server/server.ts'),
+        import('../core/log.ts'),
+        import('../core/clock.ts'),
+        import('pino'),
+      ]);
       const options = await readServerOptions(given);
       const destination =
         logFile === undefined ? undefined : pino.destination({ dest: logFile, sync: true, mkdir: true });

@@ -6,6 +6,7 @@ import { ClusterSecurity } from '../apiserver/security.ts';
 import type { Client } from '../client/client.ts';
 import { createClient } from '../client/client-impl.ts';
 import { createControllers } from '../controllers/all.ts';
+import { reconcileKubernetesService } from '../controllers/kubernetes-service.ts';
 import { assert } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
 import { errorCode, WherryError } from '../core/errors.ts';
@@ -44,10 +45,19 @@ export interface ControlPlane extends AsyncDisposable {
   clientFor(user: UserInfo): Client;
 }
 
+// Upstream's roles know these as parts of another controller, and the tokens controller as the whole program.
+const sharedAccounts: Readonly<Record<string, string>> = {
+  'node-ipam-controller': 'node-controller',
+  'taint-eviction-controller': 'node-controller',
+};
+const programUsers: Readonly<Record<string, string>> = { 'tokens-controller': 'system:kube-controller-manager' };
+
 /** Who a component of kube-system is for the API server: the service account of that name. */
 export function componentUser(name: string): UserInfo {
+  const program = programUsers[name];
+  if (program !== undefined) return { name: program, groups: ['system:authenticated'] };
   return {
-    name: `system:serviceaccount:kube-system:${name}`,
+    name: `system:serviceaccount:kube-system:${sharedAccounts[name] ?? name}`,
     groups: ['system:serviceaccounts', 'system:serviceaccounts:kube-system', 'system:authenticated'],
   };
 }
@@ -85,6 +95,9 @@ export async function startControlPlane(context: ControlPlaneOptions): Promise<C
         requestHeaderAuthority: pki.requestHeaderAuthority.certificate,
         allowedNames: ['system:auth-proxy'],
       });
+      const clusterIP = nthAddress(options.serviceCidr, 1);
+      const addresses = [options.nodeIp];
+      await reconcileKubernetesService(client, { clusterIP, addresses, port: options.httpsListenPort });
     });
     const manager = createManager({
       client,

@@ -14,7 +14,6 @@ import { Forwarder, upstreamsOf } from '../network/dns/forwarder.ts';
 import { DnsServer } from '../network/dns/server.ts';
 import { ServiceProxy } from '../network/services/service-proxy.ts';
 import { createNodeAgent, type NodeAgent } from '../node/agent.ts';
-import { listenKubelet } from '../node/streaming/listener.ts';
 import { createEventRecorder } from '../runtime/event-recorder.ts';
 import { createLocalPathControllers } from '../storage/localpath/provisioner.ts';
 import { ensureAddons, localPathAccount } from './addons.ts';
@@ -23,7 +22,6 @@ import { bridge, clusterNames, serviceTable } from './names.ts';
 import { nodeParts } from './node-parts.ts';
 import type { ServerOptions } from './options.ts';
 import type { Paths } from './paths.ts';
-import { ensureNodePki } from './pki/pki.ts';
 import type { Progress } from './progress.ts';
 
 /** The node's software version as it shows in `kubectl get nodes`. */
@@ -124,17 +122,9 @@ async function startAgent(context: LocalNodeOptions, stack: AsyncDisposableStack
     ...(options.containerRuntimeEndpoint === undefined
       ? {}
       : { containerRuntimeEndpoint: options.containerRuntimeEndpoint }),
-    parts: nodeParts(options),
+    parts: nodeParts,
   });
   await agent.start();
-  const pki = await ensureNodePki(controlPlane.pki, {
-    directory: paths.agent,
-    name: options.nodeName,
-    addresses: [options.nodeIp],
-    nowMs: clock.now(),
-  });
-  void pki;
-  void listenKubelet;
   return agent;
 }
 

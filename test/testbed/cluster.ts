@@ -90,7 +90,7 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
     return child;
   };
   const wherry = (args: readonly string[]) =>
-    inside(path.join(root, 'wherry'), [...args, '--data-dir', dataDir], { timeoutMs: 180_000 });
+    inside(path.join(root, 'wherry'), [...args, '--no-install', '--data-dir', dataDir], { timeoutMs: 180_000 });
   const log = () => (existsSync(logFile) ? readFileSync(logFile, 'utf8') : '');
 
   async function run(): Promise<void> {
