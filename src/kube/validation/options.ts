@@ -1,5 +1,6 @@
-import { type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts';
+import { type FieldError, forbidden, invalid, notSupported, required, wholeObject } from '../field-error.ts';
 import type { Errors } from './common.ts';
+import { nonNegative } from './common.ts';
 import { validateFieldManager } from './meta.ts';
 
 /** The options of requests that lists and watches, writes and deletions check; paths are the names of query parameters. */
@@ -114,4 +115,25 @@ function* deleteErrors({ dryRun, orphanDependents, propagationPolicy: policy }: 
 
 function* validateDryRun(dryRun: readonly string[]): Errors {
   if (!dryRun.every((value) => value === 'All')) yield notSupported('dryRun', dryRun, ['All']);
+}
+
+/** What a client may ask of a container's log, as the query gives it. */
+export interface LogRequestOptions {
+  readonly tailLines?: number;
+  readonly limitBytes?: number;
+  readonly sinceSeconds?: number;
+  readonly sinceTime?: string;
+}
+
+/** PodLogOptions. */
+export function validateLogOptions(options: LogRequestOptions): readonly FieldError[] {
+  const { tailLines, limitBytes, sinceSeconds, sinceTime } = options;
+  const errors = [...nonNegative(tailLines, 'tailLines')];
+  const mustBePositive = 'must be greater than 0';
+  if (limitBytes !== undefined && limitBytes < 1) errors.push(invalid('limitBytes', limitBytes, mustBePositive));
+  if (sinceSeconds === undefined) return errors;
+  if (sinceTime !== undefined) {
+    errors.push(forbidden(wholeObject, 'at most one of `sinceTime` or `sinceSeconds` may be specified'));
+  } else if (sinceSeconds < 1) errors.push(invalid('sinceSeconds', sinceSeconds, mustBePositive));
+  return errors;
 }
