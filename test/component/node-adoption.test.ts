@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { pods } from '../../src/kube/resources.gen.ts';
+import { nodeParts } from '../../src/server/node-parts.ts';
 import { startNode } from './node-harness.ts';
-import { plainParts } from './node-parts.ts';
 
 async function containerdPid(folder: string): Promise<number> {
   return Number(await readFile(join(folder, 'agent', 'containerd', 'containerd.pid'), 'utf8'));
@@ -27,7 +27,7 @@ test('after kill -9 running containers are adopted, and after that of containerd
     child.kill('SIGKILL');
     await once(child, 'exit');
 
-    await using node = await startNode(plainParts, { folder });
+    await using node = await startNode(nodeParts, { folder });
     assert.equal(await containerdPid(folder), pid);
     const { client } = node.api;
     const kept = await node.until('kept', 'it is seen', (pod) => pod !== undefined);
