@@ -1,3 +1,4 @@
+import type { ListMeta } from '../../kube/object.ts';
 import type { ListAnswer } from '../answer.ts';
 import { Entry } from '../cache/entry.ts';
 import type { Target } from '../media-type.ts';
@@ -12,10 +13,10 @@ const openingBrace = 0x7b;
  * apiVersion, which stand at the beginning of an entry's bytes.
  */
 export function encodeList(answer: ListAnswer): Buffer {
-  const { served, entries, metadata } = answer;
+  const { served, entries } = answer;
   const { listKind } = served.resource;
   const head = Buffer.from(
-    `{"kind":${JSON.stringify(listKind)},"apiVersion":${JSON.stringify(served.apiVersion)},"metadata":${JSON.stringify(served.isCustom ? { continue: '', ...metadata } : metadata)},"items":[`,
+    `{"kind":${JSON.stringify(listKind)},"apiVersion":${JSON.stringify(served.apiVersion)},"metadata":${JSON.stringify(listMetaOf(answer))},"items":[`,
   );
   const isWhole = served.isCustom;
   let size = head.length + listEnd.length;
@@ -30,6 +31,11 @@ export function encodeList(answer: ListAnswer): Buffer {
   }
   listEnd.copy(list, at);
   return list;
+}
+
+/** Lists of custom resources always have a `continue`. */
+export function listMetaOf({ served, metadata }: ListAnswer): ListMeta {
+  return served.isCustom ? { continue: '', ...metadata } : metadata;
 }
 
 /** Any value in the form asked for. Entries that need no change are their own bytes. */

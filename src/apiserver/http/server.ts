@@ -30,7 +30,7 @@ import { parseDurationMs } from '../options.ts';
 import type { Query } from '../query.ts';
 import type { RequestInfo } from '../request.ts';
 import { parseRequestInfo, RequestInfoError } from '../request-info.ts';
-import { contentTypeOf, encodeList, encodeValue } from './encode.ts';
+import { contentTypeOf, encodeList, encodeValue, listMetaOf } from './encode.ts';
 import { Exchange, type Request, type Response, UpgradeExchange } from './exchange.ts';
 import { InFlight } from './in-flight.ts';
 import { Peers } from './peer.ts';
@@ -345,13 +345,13 @@ export class HttpServer implements AsyncDisposable {
 
   #listValue(exchange: Exchange, answer: Extract<Answer, { type: 'list' }>, target: Target): object {
     if (target.convert !== null) return this.#convert(exchange, answer, target);
-    const { served, entries, metadata } = answer;
+    const { served, entries } = answer;
     const items = entries.map(({ object }) => {
       if (served.isCustom) return object;
       const { kind: _kind, apiVersion: _apiVersion, ...rest } = object;
       return rest;
     });
-    return { kind: served.resource.listKind, apiVersion: served.apiVersion, metadata, items };
+    return { kind: served.resource.listKind, apiVersion: served.apiVersion, metadata: listMetaOf(answer), items };
   }
 
   async #sendBytes(exchange: Exchange, code: number, contentType: string, bytes: Buffer): Promise<void> {

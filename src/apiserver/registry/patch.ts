@@ -7,7 +7,14 @@ import { PatchError } from '../../kube/patch/patch-error.ts';
 import { applyStrategicMergePatch } from '../../kube/patch/strategic-merge-patch.ts';
 import type { ObjectSchema } from '../../kube/schema/schema.ts';
 import type { Body } from '../answer.ts';
-import { badRequest, entityTooLarge, failure, plainError, unsupportedPatchType } from '../errors.ts';
+import {
+  badRequest,
+  entityTooLarge,
+  failure,
+  plainError,
+  unsupportedMediaType,
+  unsupportedPatchType,
+} from '../errors.ts';
 import { bodyLimitBytes } from '../http/body.ts';
 import { parseJson, parseYaml, SyntaxFault } from './codec.ts';
 
@@ -25,7 +32,9 @@ const accepted = Object.keys(typeOfMedia);
 export function patchTypeOf(contentType: string, isCustom: boolean): PatchType {
   const types = accepted.filter((type) => !(isCustom && type.startsWith('application/strategic')));
   const type = typeOfMedia[contentType];
-  if (type === undefined || !types.includes(contentType)) throw unsupportedPatchType();
+  if (type === undefined || !types.includes(contentType)) {
+    throw isCustom ? unsupportedMediaType(types) : unsupportedPatchType();
+  }
   return type;
 }
 

@@ -145,15 +145,18 @@ async function update(
       const scale = scaleFrom(live) as Scale;
       const replicas = scale.spec?.replicas ?? 0;
       settleNamespace(served, scale.metadata, call.info.namespace);
-      if (replicas < 0) {
+      // Custom resources are told by their own validation, at their own paths.
+      if (replicas < 0 && !served.isCustom) {
         const error = invalidField('spec.replicas', replicas, 'must be greater than or equal to 0');
         throw invalid(scaleResource, call.info.name, [error]);
       }
       const next = draft(old) as ObjectDraft;
       access.setReplicas(next, replicas);
-      next.metadata.resourceVersion = scale.metadata.resourceVersion ?? '';
+      const { resourceVersion = '' } = scale.metadata;
+      if (resourceVersion !== '' || !served.isCustom) next.metadata.resourceVersion = resourceVersion;
       if (scale.metadata.uid !== undefined) next.metadata.uid = scale.metadata.uid;
-      const entries = optionsKind === 'PatchOptions' ? ownersOfScale(registry, call, options, live, scale) : [];
+      const ownsReplicas = optionsKind === 'PatchOptions' || served.isCustom;
+      const entries = ownsReplicas ? ownersOfScale(registry, call, options, live, scale) : [];
       const parent = old.metadata.managedFields ?? [];
       next.metadata.managedFields = draft(parentManagedFields(parent, entries, paths, served.apiVersion));
       return next;
@@ -162,7 +165,8 @@ async function update(
   return objectAnswer(200, presentation, scaleOf(decodedOf(updated.object) as KubeObject, access));
 }
 
-// Through a patch its manager comes to own the replicas; entries of a Scale carry no time. A PUT forgets their owners.
+// Through a patch its manager comes to own the replicas; entries of a Scale carry no time. A PUT forgets their owners, but for those of
+// custom resources.
 function ownersOfScale(
   registry: Registry,
   call: Call,

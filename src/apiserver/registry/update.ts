@@ -116,7 +116,8 @@ function checkPreconditions(served: ServedKind, update: Update, object: ObjectDr
   }
   if (isUnconditional && !served.kind.strategy.allowUnconditionalUpdate) {
     const message = 'Invalid value: 0: must be specified for an update';
-    throw invalid(served.resource, update.name, [
+    const { group, plural, kind } = served.resource;
+    throw invalid({ group, kind: served.isCustom ? plural : kind }, update.name, [
       { type: 'FieldValueInvalid', field: 'metadata.resourceVersion', message },
     ]);
   }

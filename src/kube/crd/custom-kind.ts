@@ -10,6 +10,7 @@ import { schemaOf } from '../schema/builtin.ts';
 import type { ObjectSchema, Schema } from '../schema/schema.ts';
 import { nextGeneration, setGeneration, strategyOf } from '../strategy/strategy.ts';
 import type { CustomResourceDefinition, CustomResourceDefinitionVersion } from '../types.gen.ts';
+import { validateObjectMetaUpdate } from '../validation/meta.ts';
 import { isConditionTrue } from './conditions.ts';
 import { customDecoder } from './decode.ts';
 import { applyDefaults } from './default.ts';
@@ -149,7 +150,12 @@ function strategy(version: CustomResourceDefinitionVersion, schema: JsonSchema):
       if (!jsonEqual(withoutMetadata(object), withoutMetadata(old))) setGeneration(object, nextGeneration(old));
     },
     validateCreate: (object) => errorsOf(object),
-    validateUpdate: (object, old) => errorsOf(object, old),
+    // Upstream checks the metadata once for all kinds, and custom resources once more.
+    validateUpdate: (object, old) => [
+      ...validateObjectMetaUpdate(object.metadata, old.metadata),
+      ...errorsOf(object, old),
+    ],
+    warnings: finalizerWarnings,
     ...(selectors.length === 0
       ? {}
       : {
@@ -164,6 +170,18 @@ function strategy(version: CustomResourceDefinitionVersion, schema: JsonSchema):
     ...(hasStatus ? { subresources: { status: statusStrategy(schema, version) } } : {}),
     resetFields: hasStatus ? { '': [['f:status']], status: [['f:metadata'], ['f:spec']] } : {},
   });
+}
+
+const standardFinalizers = ['kubernetes', 'orphan', 'foregroundDeletion'];
+
+function finalizerWarnings({ metadata }: KubeObject, old: KubeObject | null): readonly string[] {
+  const known = [...standardFinalizers, ...(old?.metadata.finalizers ?? [])];
+  return (metadata.finalizers ?? [])
+    .filter((finalizer) => !finalizer.includes('/') && !known.includes(finalizer))
+    .map(
+      (finalizer) =>
+        `metadata.finalizers: ${goQuote(finalizer)}: prefer a domain-qualified finalizer name to avoid accidental conflicts with other finalizer writers`,
+    );
 }
 
 function statusStrategy(schema: JsonSchema, version: CustomResourceDefinitionVersion): SubresourceStrategy {

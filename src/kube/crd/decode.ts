@@ -11,14 +11,18 @@ import { pruneUnknown } from './prune.ts';
 export function customDecoder(schema: JsonSchema, { version, kind }: Resource): CustomRules['decode'] {
   const groupVersionKind = { version, kind };
   return (value, { raw, fieldValidation }) => {
+    const { object: metadata } = decode(schemaOf(objectMeta), value['metadata'] ?? {}, {
+      fieldValidation: 'Ignore',
+      groupVersionKind,
+    });
+    const { object: pruned, unknown } = pruneUnknown(value as JsonObject, schema);
+    const object: Record<string, unknown> = { ...pruned, metadata };
+    if (fieldValidation === 'Ignore') return { object, warnings: [] };
     const envelope = decode(envelopeSchema(), value, {
-      fieldValidation: fieldValidation === 'Ignore' ? 'Ignore' : 'Warn',
+      fieldValidation: 'Warn',
       groupVersionKind,
       ...(raw === undefined ? {} : { raw }),
     });
-    const { object: pruned, unknown } = pruneUnknown(value as JsonObject, schema);
-    const object: Record<string, unknown> = { ...pruned, metadata: envelope.object['metadata'] ?? {} };
-    if (fieldValidation === 'Ignore') return { object, warnings: [] };
     const isDuplicate = (text: string) => text.startsWith('duplicate');
     const strict = [
       ...envelope.warnings.filter(isDuplicate),
@@ -34,6 +38,7 @@ export function customDecoder(schema: JsonSchema, { version, kind }: Resource): 
   };
 }
 
+const objectMeta = 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta';
 const anything: Schema = { type: 'any', atomic: false };
 let envelope: ObjectSchema | undefined;
 
@@ -47,7 +52,7 @@ function envelopeSchema(): ObjectSchema {
     fields: new Map([
       ['apiVersion', field(text)],
       ['kind', field(text)],
-      ['metadata', field(schemaOf('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta'))],
+      ['metadata', field(schemaOf(objectMeta))],
     ]),
   };
   return envelope;

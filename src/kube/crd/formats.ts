@@ -10,6 +10,14 @@ export function hasFormat(format: string, text: string): boolean {
   return check === undefined || check(text);
 }
 
+/** Formats of numbers are known too, and checked as ranges. */
+const numberFormats: readonly string[] = ['int32', 'int64', 'float', 'double'];
+
+/** False for a format that checks nothing. */
+export function isKnownFormat(format: string): boolean {
+  return Object.hasOwn(checks, format) || numberFormats.includes(format);
+}
+
 const uuid = (version: string, variant: string) =>
   new RegExp(`^[0-9a-f]{8}-?[0-9a-f]{4}-?${version}[0-9a-f]{3}-?${variant}[0-9a-f]{3}-?[0-9a-f]{12}$`, 'i');
 const anyUuid = uuid('[0-9a-f]', '[0-9a-f]');

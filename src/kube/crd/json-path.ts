@@ -111,7 +111,7 @@ function take(step: Step, value: Json): readonly Json[] {
   switch (step.type) {
     case 'fields': {
       if (!isJsonObject(value)) return [];
-      return step.names.flatMap((name) => member(value, name) ?? []).map((one) => one as Json);
+      return step.names.map((name) => member(value, name)).filter((one) => one !== undefined);
     }
     case 'all':
       return membersOf(value);

@@ -20,7 +20,13 @@ import {
 } from '../resources.gen.ts';
 import { prepareApiServiceForCreate } from '../strategy/api-service.ts';
 import { prepareDefinitionForCreate, prepareDefinitionForUpdate } from '../strategy/custom-resource-definition.ts';
+import { definitionWarnings } from '../strategy/definition-warnings.ts';
 import { specAndStatus, statusOnly, statusOnlyResetFields, statusSubresource } from '../strategy/status.ts';
+import {
+  validateDefinition,
+  validateDefinitionStatus,
+  validateDefinitionUpdate,
+} from '../validation/apiextensions/definition.ts';
 import { kindOf } from './kind-of.ts';
 import { countedSpec } from './plain.ts';
 
@@ -69,7 +75,12 @@ export const extensionKinds: readonly Kind[] = [
     setDefaults: setCustomResourceDefinitionDefaults,
     prepareForCreate: prepareDefinitionForCreate,
     prepareForUpdate: prepareDefinitionForUpdate,
-    subresources: { status: statusSubresource({ restoresMetadata: true }) },
+    validateCreate: validateDefinition,
+    validateUpdate: validateDefinitionUpdate,
+    warnings: definitionWarnings,
+    subresources: {
+      status: { ...statusSubresource({ restoresMetadata: true }), validateUpdate: validateDefinitionStatus },
+    },
     resetFields: statusOnlyResetFields,
   }),
 ];

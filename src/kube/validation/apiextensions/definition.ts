@@ -14,7 +14,7 @@ import { approvalErrors } from './approval.ts';
 import { conversionErrors } from './conversion.ts';
 import { internalVersions, type SharedMembers } from './internal-versions.ts';
 import { nameErrors, requiredNameErrors } from './names.ts';
-import { openApiSchemaErrors } from './open-api-schema.ts';
+import { isUnsupported, openApiSchemaErrors } from './open-api-schema.ts';
 import { schemaDefaultErrors } from './schema-defaults.ts';
 import { structuralErrors } from './structural.ts';
 import { columnErrors, selectableFieldErrors, subresourceErrors } from './version-fields.ts';
@@ -211,7 +211,10 @@ function* validationErrors(schema: JsonSchema, hasStatus: boolean, path: string)
       if (!fields.toLowerCase().split(' ').includes(other.toLowerCase())) yield invalid(path, schema, why);
     }
   }
-  yield* openApiSchemaErrors(schema as never, path);
+  const found = [...openApiSchemaErrors(schema as never, path)];
+  yield* found;
+  // What can't be read as a structural schema isn't asked whether it is one.
+  if (found.some(isUnsupported)) return;
   const structural = structuralErrors(schema, path);
   yield* structural;
   if (structural.length === 0) yield* schemaDefaultErrors(schema, path);

@@ -63,6 +63,11 @@ function* unsupportedErrors(schema: JSONSchemaProps, path: string, { noDefaults,
   }
 }
 
+/** True for an error about something that a structural schema has no place for. */
+export function isUnsupported({ message }: FieldError): boolean {
+  return message.endsWith(' is not supported') || message.endsWith('and not an array');
+}
+
 const metaFields = ['metadata', 'kind', 'apiVersion'];
 
 function* memberErrors(schema: JSONSchemaProps, path: string, place: Place, below: Place): Errors {
