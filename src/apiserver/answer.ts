@@ -21,6 +21,8 @@ export interface Call {
   readonly contentType: string;
   /** A header of the request by its lower-case name; absent in process. */
   readonly header?: (name: string) => string | undefined;
+  /** The headers as sent, for handlers that pass a request on; absent in process. */
+  readonly headers?: Readonly<Record<string, string | readonly string[] | undefined>>;
   /** Aborts when the client is gone, the deadline has passed or the server shuts down. */
   readonly signal: AbortSignal;
   /** Reads the body whole. Throws StatusError when it is too large. Empty bytes when there is none. */

@@ -91,7 +91,8 @@ function watchErrors(options: ListOptions): readonly FieldError[] {
   return errors;
 }
 
-function integer(text: string | undefined): number | undefined {
+/** A signed 64-bit integer; undefined when absent. Throws BadRequest with the words of Go's strconv. */
+export function integer(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const parsing = `strconv.ParseInt: parsing ${JSON.stringify(text)}`;
   if (!/^[+-]?[0-9]+$/.test(text)) throw badRequest(`${parsing}: invalid syntax`);
