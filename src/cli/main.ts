@@ -27,7 +27,8 @@ for (const add of [addUp, addDown, addStatus, addLogs, addReset, addServer, addK
 try {
   await program.parseAsync();
 } catch (error) {
-  process.exitCode = report(error);
+  // What a failed command left open must not keep it alive.
+  process.exit(report(error));
 }
 
 /** Prints an error as a person reads it and returns the exit status. */

@@ -113,7 +113,7 @@ export class ClusterState {
 
   #nominated(pod: Pod): Map<string, PodInfo[]> {
     const promised = new Map<string, PodInfo[]>();
-    for (const other of this.#informers.pods.byIndex('nominated', 'true')) {
+    for (const other of this.#informers.pods.byIndex('scheduler-nominated', 'true')) {
       const name = other.status?.nominatedNodeName ?? '';
       const smaller = (other.spec?.priority ?? 0) < (pod.spec?.priority ?? 0);
       if (smaller || other.metadata.uid === pod.metadata.uid || this.#placed.has(keyOf(other))) continue;
@@ -207,7 +207,9 @@ function infoOf(name: string, node: Node, podInfos: readonly PodInfo[]): NodeInf
 
 function openInformers(informers: Informers) {
   return {
-    pods: informers.of(pods, { indexes: { nominated: (pod) => (pod.status?.nominatedNodeName ? ['true'] : []) } }),
+    pods: informers.of(pods, {
+      indexes: { 'scheduler-nominated': (pod) => (pod.status?.nominatedNodeName ? ['true'] : []) },
+    }),
     nodes: informers.of(nodes),
     namespaces: informers.of(namespaces),
     claims: informers.of(persistentvolumeclaims),

@@ -51,9 +51,11 @@ export async function startLocalNode(context: LocalNodeOptions): Promise<LocalNo
   const { options, progress, controlPlane, clock, log } = context;
   const { manager } = controlPlane;
   const stack = new AsyncDisposableStack();
+  let agent: NodeAgent | undefined;
   try {
     await progress.step('Addons', () => ensureAddons(controlPlane.client, options));
-    const agent = await progress.step('Node agent', () => startAgent(context, stack));
+    const running = await progress.step('Node agent', () => startAgent(context, stack));
+    agent = running;
     const nodeInformer = manager.of(nodes);
     const node = await progress.step('Node', () => untilReady(nodeInformer, options.nodeName, clock), describeNode);
     if (!options.disable.includes('coredns')) {
@@ -76,14 +78,15 @@ export async function startLocalNode(context: LocalNodeOptions): Promise<LocalNo
     const owned = stack.move();
     return {
       async stop(keepPods) {
-        if (!keepPods) await agent.endPods(AbortSignal.timeout(endPodsTimeoutMs));
+        if (!keepPods) await running.endPods(AbortSignal.timeout(endPodsTimeoutMs));
         await owned.disposeAsync();
-        await agent.stop({ runtime: keepPods ? 'keep' : 'stop' });
+        await running.stop({ runtime: keepPods ? 'keep' : 'stop' });
         log.info('the node agent has stopped', { keepPods });
       },
     };
   } catch (error) {
     await stack.disposeAsync();
+    await agent?.stop({ runtime: 'keep' });
     throw error;
   }
 }

@@ -13,7 +13,7 @@ export async function removeAddress(address: string, device: string): Promise<vo
   } catch (error) {
     if (
       error instanceof CommandError &&
-      /Cannot assign requested address|Cannot find device|does not exist/.test(error.stderr)
+      /Cannot assign requested address|Address not found|Cannot find device|does not exist/.test(error.stderr)
     )
       return;
     throw error;

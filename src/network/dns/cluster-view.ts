@@ -1,6 +1,7 @@
 import { endpointslices, services } from '../../kube/resources.gen.ts';
 import type { EndpointSlice, Service } from '../../kube/types.gen.ts';
 import type { Informers } from '../../runtime/controller.ts';
+import { slicesByService } from '../slice-index.ts';
 
 /** What the names of the cluster are answered from. */
 export interface ClusterView {
@@ -17,22 +18,22 @@ export interface ClusterView {
 export function createClusterView(informers: Informers): ClusterView & { readonly synced: Promise<void> } {
   const byService = informers.of(services, {
     indexes: {
-      clusterIp: (service) => (service.spec?.clusterIPs ?? []).filter((ip) => ip !== 'None'),
-      namespace: (service) => [service.metadata.namespace ?? ''],
+      'dns-cluster-ip': (service) => (service.spec?.clusterIPs ?? []).filter((ip) => ip !== 'None'),
+      'dns-namespace': (service) => [service.metadata.namespace ?? ''],
     },
   });
   const bySlice = informers.of(endpointslices, {
     indexes: {
-      service: (slice) => [`${slice.metadata.namespace}/${slice.metadata.labels?.['kubernetes.io/service-name']}`],
-      address: (slice) => (slice.endpoints ?? []).flatMap((endpoint) => endpoint.addresses),
+      ...slicesByService,
+      'dns-address': (slice) => (slice.endpoints ?? []).flatMap((endpoint) => endpoint.addresses),
     },
   });
   return {
     synced: Promise.all([byService.synced, bySlice.synced]).then(() => {}),
     service: (namespace, name) => byService.get(`${namespace}/${name}`),
-    slices: (namespace, service) => bySlice.byIndex('service', `${namespace}/${service}`),
-    serviceByIp: (ip) => byService.byIndex('clusterIp', ip)[0],
-    slicesByIp: (ip) => bySlice.byIndex('address', ip),
-    hasNamespace: (name) => byService.byIndex('namespace', name).length > 0,
+    slices: (namespace, service) => bySlice.byIndex('network-service', `${namespace}/${service}`),
+    serviceByIp: (ip) => byService.byIndex('dns-cluster-ip', ip)[0],
+    slicesByIp: (ip) => bySlice.byIndex('dns-address', ip),
+    hasNamespace: (name) => byService.byIndex('dns-namespace', name).length > 0,
   };
 }

@@ -5,6 +5,7 @@ import { applyRules, deleteTable } from '../../engines/nftables/nft.ts';
 import { compileAll, compileChange, type ServiceRules } from '../../engines/nftables/service-rules.ts';
 import { endpointslices, pods, services } from '../../kube/resources.gen.ts';
 import type { Informers } from '../../runtime/controller.ts';
+import { slicesByService } from '../slice-index.ts';
 import { planServices } from './plan.ts';
 
 /** Changes that come within this time are written together. */
@@ -62,11 +63,7 @@ export class ServiceProxy implements AsyncDisposable {
   }
 
   #slices() {
-    return this.#options.informers.of(endpointslices, {
-      indexes: {
-        service: (slice) => [`${slice.metadata.namespace}/${slice.metadata.labels?.['kubernetes.io/service-name']}`],
-      },
-    });
+    return this.#options.informers.of(endpointslices, { indexes: slicesByService });
   }
 
   #pods() {
@@ -118,7 +115,7 @@ export class ServiceProxy implements AsyncDisposable {
     const slices = this.#slices();
     const rules = planServices({
       services: informers.of(services).list(),
-      slicesOf: (namespace, name) => slices.byIndex('service', `${namespace}/${name}`),
+      slicesOf: (namespace, name) => slices.byIndex('network-service', `${namespace}/${name}`),
       pods: this.#pods().list(),
       nodeName,
       clusterCidr,
