@@ -29,10 +29,12 @@ export async function ensureAddons(client: Client, options: ServerOptions): Prom
 }
 
 async function ensure<T extends KubeObject>(client: Client, resource: Resource<T>, object: T): Promise<void> {
+  const { namespace = '', name = '' } = object.metadata;
   try {
-    await client.create(resource, object);
+    await client.get(resource, { namespace, name });
   } catch (error) {
-    if (!isReason(error, 'AlreadyExists')) throw error;
+    if (!isReason(error, 'NotFound')) throw error;
+    await client.create(resource, object);
   }
 }
 

@@ -18,6 +18,7 @@ import { apiServerUser, type UserInfo } from '../kube/user.ts';
 import { createEventRecorder } from '../runtime/event-recorder.ts';
 import { createManager, type Manager } from '../runtime/manager.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
+import { localPathAccount } from './addons.ts';
 import { startCompaction } from './compaction.ts';
 import { nthAddress, type ServerOptions } from './options.ts';
 import type { Paths } from './paths.ts';
@@ -47,6 +48,8 @@ export interface ControlPlane extends AsyncDisposable {
 
 // Upstream's roles know these as parts of another controller, and the tokens controller as the whole program.
 const sharedAccounts: Readonly<Record<string, string>> = {
+  'local-path-provisioner': localPathAccount,
+  'local-path-deleter': localPathAccount,
   'node-ipam-controller': 'node-controller',
   'taint-eviction-controller': 'node-controller',
 };

@@ -16,8 +16,8 @@ import { ServiceProxy } from '../network/services/service-proxy.ts';
 import { createNodeAgent, type NodeAgent } from '../node/agent.ts';
 import { createEventRecorder } from '../runtime/event-recorder.ts';
 import { createLocalPathControllers } from '../storage/localpath/provisioner.ts';
-import { ensureAddons, localPathAccount } from './addons.ts';
-import { type ControlPlane, componentUser } from './control-plane.ts';
+import { ensureAddons } from './addons.ts';
+import type { ControlPlane } from './control-plane.ts';
 import { bridge, clusterNames, serviceTable } from './names.ts';
 import { nodeParts } from './node-parts.ts';
 import type { ServerOptions } from './options.ts';
@@ -56,8 +56,12 @@ export async function startLocalNode(context: LocalNodeOptions): Promise<LocalNo
     await progress.step('Addons', () => ensureAddons(controlPlane.client, options));
     const running = await progress.step('Node agent', () => startAgent(context, stack));
     agent = running;
-    const nodeInformer = manager.of(nodes);
-    const node = await progress.step('Node', () => untilReady(nodeInformer, options.nodeName, clock), describeNode);
+    const node = await progress.step(
+      'Node',
+      () => untilReady(manager.of(nodes), options.nodeName, clock),
+      describeNode,
+    );
+    await labelRole(controlPlane.client, node);
     if (!options.disable.includes('coredns')) {
       await progress.step(
         'Cluster DNS',
@@ -89,11 +93,6 @@ export async function startLocalNode(context: LocalNodeOptions): Promise<LocalNo
     await agent?.stop({ runtime: 'keep' });
     throw error;
   }
-}
-
-/** The client as which the local-path controllers write. */
-export function storageClient(controlPlane: ControlPlane): Client {
-  return controlPlane.clientFor(componentUser(localPathAccount));
 }
 
 async function startAgent(context: LocalNodeOptions, stack: AsyncDisposableStack): Promise<NodeAgent> {
@@ -150,6 +149,13 @@ function untilReady(informer: Informer<Node>, name: string, clock: Clock): Promi
       if (key === name) look(current);
     });
   });
+}
+
+/** A node may not give itself a role (NodeRestriction), so the server does. */
+async function labelRole(client: Client, node: Node): Promise<void> {
+  const labels = { 'node-role.kubernetes.io/control-plane': 'true' };
+  if (Object.keys(labels).every((label) => node.metadata.labels?.[label] !== undefined)) return;
+  await client.patch(nodes, { name: node.metadata.name ?? '' }, { type: 'merge', body: { metadata: { labels } } });
 }
 
 function describeNode(node: Node): string {
