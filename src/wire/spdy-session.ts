@@ -122,7 +122,7 @@ export class SpdySession implements Disposable {
     const isTheirs = (streamId % 2 === 1) === (this.#options.role === 'server');
     if (!isTheirs || streamId === 0 || this.#streams.has(streamId))
       throw new SpdyError(`the peer may not open stream ${streamId}`);
-    const stream = new SpdyStream(streamId, headers, this.#link(streamId));
+    const stream = new SpdyStream(streamId, headers, this.#link(streamId), true);
     if (this.#streams.size >= streamsMax || this.#options.onStream?.(stream) !== true) {
       this.#write({ type: 'rst-stream', streamId, status: refusedStream });
       return;
@@ -186,10 +186,14 @@ export class SpdyStream extends Duplex {
   readonly #reply = Promise.withResolvers<SpdyHeaders>();
   #resume: (() => void) | undefined;
   #isReset = false;
+  /** The peer has ended its half. */
+  #isEnded = false;
+  #isAccepted: boolean;
 
-  constructor(id: number, headers: SpdyHeaders, link: StreamLink) {
+  constructor(id: number, headers: SpdyHeaders, link: StreamLink, isAccepted = false) {
     super({ allowHalfOpen: true, highWaterMark: 64 * 1024 });
     this.id = id;
+    this.#isAccepted = isAccepted;
     this.headers = headers;
     this.#link = link;
     // Nobody need wait for the reply.
@@ -205,9 +209,10 @@ export class SpdyStream extends Duplex {
 
   /** For the session: bytes that came. Resolves when there is room for more. */
   receive(data: Buffer, fin: boolean): Promise<void> | undefined {
-    if (this.destroyed) return undefined;
+    if (this.destroyed || this.#isEnded) return undefined;
     const isRoom = data.length === 0 || this.push(data);
     if (fin) this.push(null);
+    this.#isEnded = fin;
     if (isRoom || fin) return undefined;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#resume = resolve;
@@ -216,20 +221,35 @@ export class SpdyStream extends Duplex {
 
   /** For the session. */
   replied(headers: SpdyHeaders): void {
+    this.#isAccepted = true;
     this.#reply.resolve(headers);
   }
 
-  /** For the session: the peer does not want the stream any more. */
+  /**
+   * For the session: the peer does not want the stream any more. Kubernetes' servers end all streams so when they are done;
+   * what they sent before still reaches its reader.
+   */
   reset(): void {
-    this.#isReset = true;
-    this.destroy(this.readableEnded ? undefined : new SpdyError(`stream ${this.id} was reset by the peer`));
+    if (!this.#isAccepted) this.#fail(new SpdyError(`stream ${this.id} was refused by the peer`));
+    else this.#finish();
   }
 
-  /** For the session: the connection is gone. */
+  /** For the session: the connection is gone, in order or (with an error) not. */
   lost(error: Error | undefined): void {
+    if (error !== undefined || !this.#isAccepted) this.#fail(error ?? new SpdyError('the connection is closed'));
+    else this.#finish();
+  }
+
+  #fail(error: Error): void {
     this.#isReset = true;
-    if (this.readableEnded && this.writableFinished) return;
-    this.destroy(error ?? new SpdyError('the connection is closed'));
+    if (!this.readableEnded || !this.writableFinished) this.destroy(error);
+  }
+
+  #finish(): void {
+    this.#isReset = true;
+    if (!this.#isEnded) this.push(null);
+    this.#isEnded = true;
+    if (!this.writableEnded) this.end();
   }
 
   override _read(): void {
@@ -239,7 +259,9 @@ export class SpdyStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
-    this.#send(chunk, 0, callback);
+    // Nobody takes it any more.
+    if (this.#isReset) callback();
+    else this.#send(chunk, 0, callback);
   }
 
   #send(chunk: Buffer, start: number, callback: () => void): void {
@@ -251,7 +273,8 @@ export class SpdyStream extends Duplex {
   }
 
   override _final(callback: (error?: Error | null) => void): void {
-    this.#link.write(Buffer.alloc(0), true, callback);
+    if (this.#isReset) callback();
+    else this.#link.write(Buffer.alloc(0), true, callback);
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
-import { createApiServer } from '../../src/apiserver/api-server.ts';
+import { type ApiServer, createApiServer } from '../../src/apiserver/api-server.ts';
+import type { TlsMaterial } from '../../src/apiserver/http/server.ts';
 import type { Client } from '../../src/client/client.ts';
 import { createClient } from '../../src/client/client-impl.ts';
 import { systemClock } from '../../src/core/clock.ts';
@@ -17,20 +18,27 @@ const admin: UserInfo = { name: 'admin', groups: [systemMasters, 'system:authent
 export interface NodeApi extends AsyncDisposable {
   readonly client: Client;
   readonly informers: SharedInformers;
+  readonly server: ApiServer;
 }
 
-/** `directory` holds the datastore and is the caller's to remove. */
-export async function startApi(directory: string, log: Log): Promise<NodeApi> {
+/** What a client over HTTPS shows to be the administrator. */
+export const adminToken = 'admin';
+
+/** `directory` holds the datastore and is the caller's to remove. With `tls` the server can listen. */
+export async function startApi(directory: string, log: Log, tls?: TlsMaterial): Promise<NodeApi> {
   await mkdir(directory, { recursive: true });
   const backend = await openSqliteBackend({ directory });
   const everything = { allowed: true, reason: '' };
+  const identify = ({ authorization }: { readonly authorization: string | undefined }) =>
+    authorization === `Bearer ${adminToken}` ? admin : null;
   const server = await createApiServer({
     backend,
     log,
     kinds: builtinKinds,
     serviceCidrs: ['10.43.0.0/16'],
+    ...(tls === undefined ? {} : { tls }),
     security: () => ({
-      authenticators: [{ identify: () => null, authenticate: async () => null }],
+      authenticators: [{ identify, authenticate: async (credentials) => identify(credentials) }],
       authorizers: [{ decide: () => everything, authorize: async () => everything }],
       admission: [],
     }),
@@ -44,6 +52,7 @@ export async function startApi(directory: string, log: Log): Promise<NodeApi> {
   return {
     client,
     informers,
+    server,
     async [Symbol.asyncDispose]() {
       await informers[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();

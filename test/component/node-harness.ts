@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TlsMaterial } from '../../src/apiserver/http/server.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { createLog, type LogLevel } from '../../src/core/log.ts';
 import { createFileCgroups } from '../../src/engines/cgroups/file-system.ts';
@@ -34,13 +35,13 @@ export interface NodeHarness extends AsyncDisposable {
 /** A control plane and a node agent with a containerd of its own; ends everything that it started, by its own paths. */
 export async function startNode(
   parts: (context: NodePartsContext) => NodeParts,
-  options: { readonly level?: LogLevel; readonly folder?: string } = {},
+  options: { readonly level?: LogLevel; readonly folder?: string; readonly tls?: TlsMaterial } = {},
 ): Promise<NodeHarness> {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'wherry-node-')));
   // Names that are the kernel's, not the folder's: derived from it, so that a second process finds them again.
   const id = createHash('sha256').update(folder).digest('hex').slice(0, 8);
   const log = createLog(options.level ?? 'silent');
-  const api = await startApi(join(folder, 'db'), log);
+  const api = await startApi(join(folder, 'db'), log, options.tls);
   const network = {
     name: 'wherry',
     bridge: `wht${id}`,

@@ -42,13 +42,13 @@ export async function translateChannels(
   const error = open('error');
   const inputs = new Map<number, SpdyStream>();
   if (choice.stdin) inputs.set(channels.stdin, open('stdin'));
-  const outputs: Promise<void>[] = [];
+  const outputs: Promise<number>[] = [];
   const stdout = choice.stdout ? open('stdout') : undefined;
   const stderr = choice.stderr && !choice.tty ? open('stderr') : undefined;
   if (choice.tty) inputs.set(channels.resize, open('resize'));
   if (stdout) outputs.push(forward(stdout, channels.stdout, webSocket));
   if (stderr) outputs.push(forward(stderr, channels.stderr, webSocket));
-  outputs.push(forward(error, channels.error, webSocket));
+  const status = forward(error, channels.error, webSocket);
   for (const stream of inputs.values()) {
     stream.resume();
     stream.on('drain', () => webSocket.resume());
@@ -70,8 +70,10 @@ export async function translateChannels(
   webSocket.on('error', (error) => log.debug('a streaming client broke off', { error }));
 
   try {
-    await Promise.race([Promise.all(outputs), gone]);
-    webSocket.close(normalClosure);
+    const ended = await Promise.race([Promise.all([status, ...outputs]), gone]);
+    // The runtime's last word is the command's status; without it the command's end is not known.
+    if (ended === undefined || ended[0] > 0) webSocket.close(normalClosure);
+    else webSocket.close(internalError, 'the container runtime told no status');
   } catch (thrown) {
     log.debug('a stream from the container runtime broke off', { error: describeError(thrown) });
     webSocket.close(internalError, 'the stream from the container runtime broke off');
@@ -80,14 +82,17 @@ export async function translateChannels(
   }
 }
 
-/** Sends what a stream brings as messages of one channel; reads no further while the client is behind. */
-async function forward(stream: SpdyStream, channel: number, webSocket: WebSocket): Promise<void> {
+/** Sends what a stream brings as messages of one channel; reads no further while the client is behind. Resolves with the number of bytes. */
+async function forward(stream: SpdyStream, channel: number, webSocket: WebSocket): Promise<number> {
   // Our half of an output has nothing to say.
   stream.end();
+  let bytes = 0;
   for await (const chunk of stream) {
-    if (webSocket.readyState !== webSocket.OPEN) return;
+    if (webSocket.readyState !== webSocket.OPEN) break;
+    bytes += chunk.length;
     const { promise, resolve } = Promise.withResolvers<void>();
     webSocket.send(encodeChannelMessage(channel, chunk as Buffer), { binary: true }, () => resolve());
     if (webSocket.bufferedAmount > bufferedBytesMax) await promise;
   }
+  return bytes;
 }
