@@ -4,6 +4,8 @@ import { type ApiServer, createApiServer } from '../../src/apiserver/api-server.
 import type { TlsMaterial } from '../../src/apiserver/http/server.ts';
 import { ensureBootstrapObjects } from '../../src/apiserver/rbac/bootstrap.ts';
 import { ClusterSecurity } from '../../src/apiserver/security.ts';
+import { createNodeConnector } from '../../src/apiserver/streaming/node-connector.ts';
+import { addStreamingSubresources } from '../../src/apiserver/streaming/streaming.ts';
 import { createClient } from '../../src/client/client-impl.ts';
 import type { Log } from '../../src/core/log.ts';
 import type { Backend } from '../../src/datastore/backend.ts';
@@ -51,6 +53,11 @@ export async function startOracleServer(options: OracleServerOptions): Promise<O
     },
   });
   security?.serveOn(server);
+  if (security !== undefined) {
+    // There are no nodes: only what the server itself decides is asked of these.
+    const nodes = createNodeConnector({ tls: () => ({ ...tls, ca: tls.cert }) });
+    addStreamingSubresources(server.subresources, { reader: server.reader, nodes, security: security.security });
+  }
   await ensureBootstrapObjects(createClient(server.transport(apiServerUser)));
   const port = await server.listen('127.0.0.1', options.port);
   return { server, port, token, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };

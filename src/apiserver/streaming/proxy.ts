@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import { toError } from '../../core/errors.ts';
 import { endpointslices, pods, services } from '../../kube/resources.gen.ts';
+import { StatusError } from '../../kube/status-error.ts';
 import type { Answer, Call } from '../answer.ts';
 import { badRequest, notFound, serviceUnavailable } from '../errors.ts';
 import type { ClusterReader } from '../reader.ts';
@@ -33,6 +34,7 @@ export function proxyHandler(
     }
     const target = `${path}${queryOf(call)}`;
     const connection = await backend.connect(call.signal).catch((thrown: unknown) => {
+      if (thrown instanceof StatusError) throw thrown;
       throw serviceUnavailable(`error trying to reach service: ${toError(thrown).message}`);
     });
     if (call.upgrade !== undefined) {
@@ -120,20 +122,22 @@ function serviceAddress(
 ): Address {
   const service = reader.get(services, { namespace, name });
   if (service === undefined) throw notFound(services, name);
+  const slices = reader
+    .list(endpointslices, namespace)
+    .filter(({ metadata }) => metadata.labels?.['kubernetes.io/service-name'] === name);
+  // A service of which nobody has looked for endpoints yet is told as absent, as upstream does.
+  if (slices.length === 0) throw notFound(services, name);
   const ports = service.spec?.ports ?? [];
-  const wanted =
-    port === '' && ports.length === 1 ? ports[0] : ports.find((one) => one.name === port || String(one.port) === port);
+  const named = ports.find((one) => one.name === port || String(one.port) === port);
+  const wanted = port === '' && ports.length === 1 ? ports[0] : named;
   if (wanted === undefined)
     throw serviceUnavailable(`no service port ${JSON.stringify(port)} found for service ${JSON.stringify(name)}`);
-  const found = reader
-    .list(endpointslices, namespace)
-    .filter(({ metadata }) => metadata.labels?.['kubernetes.io/service-name'] === name)
-    .flatMap(({ endpoints = [], ports: own = [] }) => {
-      const number = own?.find((one) => (one.name ?? '') === (wanted.name ?? ''))?.port;
-      if (number === undefined) return [];
-      const ready = (endpoints ?? []).filter(({ conditions }) => conditions?.ready !== false);
-      return ready.flatMap(({ addresses }) => addresses.map((host) => ({ host, port: number })));
-    });
+  const found = slices.flatMap(({ endpoints = [], ports: own = [] }) => {
+    const number = own?.find((one) => (one.name ?? '') === (wanted.name ?? ''))?.port;
+    if (number === undefined) return [];
+    const ready = (endpoints ?? []).filter(({ conditions }) => conditions?.ready !== false);
+    return ready.flatMap(({ addresses }) => addresses.map((host) => ({ host, port: number })));
+  });
   const chosen = found[Math.floor(random() * found.length)];
   if (chosen === undefined) throw serviceUnavailable(`no endpoints available for service ${JSON.stringify(name)}`);
   return chosen;

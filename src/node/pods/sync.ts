@@ -50,6 +50,8 @@ export async function syncLive(
   }
   if (plan.createSandbox !== null || plan.start.length > 0) {
     await prepare(host, pod, memory, signal);
+  } else if (runningInstances(runtime).length > 0) {
+    await keepVolumes(host, pod, signal);
   }
   if (plan.createSandbox !== null) {
     await createSandbox(host, pod, plan.createSandbox.attempt, signal);
@@ -118,6 +120,19 @@ async function prepare(host: PodHost, pod: Pod, memory: PodMemory, signal: Abort
     signal.throwIfAborted();
     host.events.pod(pod, 'Warning', 'FailedMount', describeError(thrown));
     throw thrown;
+  }
+}
+
+/**
+ * The volumes of containers that run already: their files follow the pod, and an agent that has just started takes them
+ * over. A failure is told, and the containers go on with what they have.
+ */
+async function keepVolumes(host: PodHost, pod: Pod, signal: AbortSignal): Promise<void> {
+  try {
+    await host.volumes.prepare(pod, signal);
+  } catch (thrown) {
+    signal.throwIfAborted();
+    host.events.pod(pod, 'Warning', 'FailedMount', describeError(thrown));
   }
 }
 
