@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
+import type { Duplex } from 'node:stream';
 import { type ApiServer, createApiServer } from '../apiserver/api-server.ts';
 import { ensureExtensionAuthentication } from '../apiserver/authn/extension-config.ts';
 import { ensureBootstrapObjects } from '../apiserver/rbac/bootstrap.ts';
 import { ClusterSecurity } from '../apiserver/security.ts';
+import { createNodeConnector } from '../apiserver/streaming/node-connector.ts';
+import { addStreamingSubresources } from '../apiserver/streaming/streaming.ts';
 import type { Client } from '../client/client.ts';
 import { createClient } from '../client/client-impl.ts';
 import { createControllers } from '../controllers/all.ts';
@@ -44,6 +47,8 @@ export interface ControlPlane extends AsyncDisposable {
   readonly manager: Manager;
   /** The API as one of the cluster's own users. */
   clientFor(user: UserInfo): Client;
+  /** From now on requests for this node's pods go to the agent in this process, without a socket. */
+  attachNode(nodeName: string, connect: () => Duplex): void;
 }
 
 // Upstream's roles know these as parts of another controller, and the tokens controller as the whole program.
@@ -88,6 +93,19 @@ export async function startControlPlane(context: ControlPlaneOptions): Promise<C
     );
     stack.use(security);
     stack.use(api);
+    const localNodes = new Map<string, () => Duplex>();
+    addStreamingSubresources(api.subresources, {
+      reader: api.reader,
+      security: security.security,
+      nodes: createNodeConnector({
+        tls: () => ({
+          cert: pki.apiServerClient.certificate,
+          key: pki.apiServerClient.key,
+          ca: pki.serverAuthority.certificate,
+        }),
+        local: (name) => localNodes.get(name)?.(),
+      }),
+    });
     stack.use(startCompaction({ backend, clock, log: log.child({ room: 'datastore' }) }));
     const clientFor = (user: UserInfo) => createClient(api.transport(user, userAgentOf(user)));
     const client = clientFor(apiServerUser);
@@ -130,7 +148,15 @@ export async function startControlPlane(context: ControlPlaneOptions): Promise<C
       await stack.use(new Scheduler({ client: schedulerClient, informers: manager, events, clock, log: room })).start();
     });
     const owned = stack.move();
-    return { api, pki, client, manager, clientFor, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+    return {
+      api,
+      pki,
+      client,
+      manager,
+      clientFor,
+      attachNode: (nodeName, connect) => localNodes.set(nodeName, connect),
+      [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    };
   } catch (error) {
     await stack.disposeAsync();
     throw error;

@@ -14,6 +14,9 @@ import { Forwarder, upstreamsOf } from '../network/dns/forwarder.ts';
 import { DnsServer } from '../network/dns/server.ts';
 import { ServiceProxy } from '../network/services/service-proxy.ts';
 import { createNodeAgent, type NodeAgent } from '../node/agent.ts';
+import { createNodeAccess } from '../node/streaming/access.ts';
+import { createNodeListener } from '../node/streaming/listener.ts';
+import { createStreamingServer } from '../node/streaming/server.ts';
 import { createEventRecorder } from '../runtime/event-recorder.ts';
 import { createLocalPathControllers } from '../storage/localpath/provisioner.ts';
 import { ensureAddons } from './addons.ts';
@@ -22,6 +25,7 @@ import { bridge, clusterNames, serviceTable } from './names.ts';
 import { nodeParts } from './node-parts.ts';
 import type { ServerOptions } from './options.ts';
 import type { Paths } from './paths.ts';
+import { ensureNodePki } from './pki/pki.ts';
 import type { Progress } from './progress.ts';
 
 /** The node's software version as it shows in `kubectl get nodes`. */
@@ -127,7 +131,49 @@ async function startAgent(context: LocalNodeOptions, stack: AsyncDisposableStack
     parts: nodeParts,
   });
   await agent.start();
+  await startStreaming(context, agent, client, stack);
   return agent;
+}
+
+/** The kubelet API: for the API server of this process without a socket, for everybody else over TLS. */
+async function startStreaming(
+  { options, paths, controlPlane, clock, log }: LocalNodeOptions,
+  agent: NodeAgent,
+  client: Client,
+  stack: AsyncDisposableStack,
+): Promise<void> {
+  const node = { directory: paths.agent, name: options.nodeName, addresses: [options.nodeIp], nowMs: clock.now() };
+  const pki = await ensureNodePki(controlPlane.pki, node);
+  const room = log.child({ room: 'streaming' });
+  const streaming = stack.use(
+    createStreamingServer({
+      directory: () => agent.directory,
+      cri: () => agent.cri,
+      stats: () => agent.stats,
+      clock,
+      log: room,
+    }),
+  );
+  const { certificate: cert, key } = pki.serving;
+  const listener = stack.use(
+    createNodeListener({
+      streaming,
+      access: createNodeAccess(client, options.nodeName, clock),
+      tls: { cert, key, clientCa: controlPlane.pki.clientAuthority.certificate },
+      log: room,
+    }),
+  );
+  await listener.listen(options.bindAddress, kubeletPort).catch((cause: unknown) => {
+    throw new WherryError(
+      'KUBELET_LISTEN',
+      `the node's own API can't listen on port ${kubeletPort}: ${describeError(cause)}`,
+      {
+        cause,
+        hint: `stop the program that holds port ${kubeletPort}, perhaps another Kubernetes node (ss -lntp 'sport = :${kubeletPort}')`,
+      },
+    );
+  });
+  controlPlane.attachNode(options.nodeName, () => listener.connect());
 }
 
 function untilReady(informer: Informer<Node>, name: string, clock: Clock): Promise<Node> {
