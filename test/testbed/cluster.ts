@@ -24,6 +24,8 @@ export interface ClusterOptions {
   readonly images?: readonly string[];
   /** Further flags of `wherry server`. */
   readonly flags?: readonly string[];
+  /** Start it as users do, by `wherry up`, in the background. */
+  readonly up?: boolean;
 }
 
 export interface TestCluster extends AsyncDisposable {
@@ -51,6 +53,8 @@ export interface TestCluster extends AsyncDisposable {
   restart(): Promise<void>;
   /** The server's log so far. */
   log(): string;
+  /** What `wherry up` printed, when the cluster was started by it. */
+  readonly announced: string;
 }
 
 let count = 0;
@@ -62,7 +66,7 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
   const folder = mkdtempSync(path.join(tmpdir(), `wherry-${options.name}-`));
   const dataDir = path.join(folder, 'data');
   const kubeconfig = path.join(folder, 'kubeconfig.yaml');
-  const logFile = path.join(folder, 'server.log');
+  const logFile = options.up ? path.join(dataDir, 'wherry.log') : path.join(folder, 'server.log');
   // Out of the ranges that tests and clusters use otherwise; each cluster its own network.
   const third = (process.pid + index) % 250;
   const nodeIp = `198.18.${third}.2`;
@@ -71,6 +75,7 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
   const port = 6443;
   const children = new Set<ChildProcess>();
   let server: ChildProcess | undefined;
+  let announced = '';
 
   const host = async (command: string, args: readonly string[]) => {
     const result = await runCommand(command, args);
@@ -104,6 +109,12 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
       '--node-name',
       'node-1',
     ];
+    if (options.up) {
+      const result = await wherry(['up', ...flags, ...(options.flags ?? [])]);
+      announced = result.stdout;
+      if (result.status !== 0) throw new Error(`wherry up: ${result.stderr}\n${log().slice(-4000)}`);
+      return;
+    }
     const child = start(path.join(root, 'wherry'), [
       'server',
       '--data-dir',
@@ -163,6 +174,9 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
     },
     restart: run,
     log,
+    get announced() {
+      return announced;
+    },
     [Symbol.asyncDispose]: dispose,
   };
   try {
