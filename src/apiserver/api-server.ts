@@ -5,6 +5,7 @@ import type { Log } from '../core/log.ts';
 import type { Backend } from '../datastore/backend.ts';
 import type { Kind } from '../kube/kind.ts';
 import { builtinResources } from '../kube/resources.gen.ts';
+import type { UsageSource } from '../kube/resource-metrics.ts';
 import { findSchema } from '../kube/schema/builtin.ts';
 import type { Schema } from '../kube/schema/schema.ts';
 import { apiServerUser, type UserInfo } from '../kube/user.ts';
@@ -20,12 +21,14 @@ import { HttpServer, type TlsMaterial } from './http/server.ts';
 import { InProcessTransport } from './in-process.ts';
 import { KindRegistry, ServedKind } from './kind-registry.ts';
 import { RequestMetrics } from './metrics.ts';
+import { OpenApi } from './openapi/openapi.ts';
 import type { ClusterReader } from './reader.ts';
 import { AdmissionChain } from './registry/admission-chain.ts';
 import { addBuiltinSubresources, bindingsResource } from './registry/builtin-subresources.ts';
 import { builtinHooks } from './registry/hooks.ts';
 import type { Registry } from './registry/registry.ts';
 import type { ServiceAllocator } from './registry/service-ip.ts';
+import { resourceMetrics } from './resource-metrics/resource-metrics.ts';
 import { RouteTable, SubresourceTable } from './routes.ts';
 import { serveVersion } from './version.ts';
 
@@ -68,6 +71,8 @@ export interface ApiServer extends AsyncDisposable {
   serve(kind: Kind, schema?: Schema): ServedKind;
   /** Serves a resource that is not stored, e.g. a review. */
   serveVirtual(resource: VirtualResource): void;
+  /** Serves metrics.k8s.io with what `source` measures. */
+  serveResourceMetrics(source: UsageSource): void;
   /** Begins to accept HTTPS connections; resolves with the port (`port` 0 lets the system choose). */
   listen(host: string, port: number): Promise<number>;
   replaceTls(tls: TlsMaterial): void;
@@ -128,6 +133,7 @@ class Server implements ApiServer {
   readonly #dispatcher: Dispatcher;
   readonly #virtual = new Map<string, VirtualResource>();
   readonly #shutdown = new AbortController();
+  readonly #openApi: OpenApi;
   #address = 'localhost';
   #customResources: CustomResources | undefined;
   #http: HttpServer | undefined;
@@ -165,8 +171,10 @@ class Server implements ApiServer {
       kinds,
       routes: this.routes,
       builtin: options.kinds.length === 0 ? [] : builtinResources,
+      others: () => [...this.#virtual.values()].flatMap(({ discovered }) => discovered ?? []),
       serverAddress: () => this.#address,
     });
+    this.#openApi = new OpenApi({ kinds, routes: this.routes, clock, groups: () => this.discovery.groups });
     this.#serveRoutes();
   }
 
@@ -185,6 +193,11 @@ class Server implements ApiServer {
 
   serveVirtual(resource: VirtualResource): void {
     this.#virtual.set(`${resource.group}/${resource.version}/${resource.plural}`, resource);
+  }
+
+  serveResourceMetrics(source: UsageSource): void {
+    for (const resource of resourceMetrics(this.kinds, source, () => this.#clock.now())) this.serveVirtual(resource);
+    this.discovery.refresh();
   }
 
   async listen(host: string, port: number): Promise<number> {
@@ -219,6 +232,8 @@ class Server implements ApiServer {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#http?.close(shutdownGraceMs);
     await this.#customResources?.[Symbol.asyncDispose]();
+    this.#openApi[Symbol.dispose]();
+    this.discovery[Symbol.dispose]();
     this.#shutdown.abort();
     await this.hub[Symbol.asyncDispose]();
   }

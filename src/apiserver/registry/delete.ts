@@ -25,8 +25,8 @@ export interface Deleted {
 export const orphanFinalizer = 'orphan';
 export const foregroundFinalizer = 'foregroundDeletion';
 
-// Kinds whose deletion answers with the object that is gone instead of a Status.
-const returnsObject = new Set([
+/** Kinds whose deletion answers with the object that is gone instead of a Status. */
+export const returnsObject = new Set([
   'pods',
   'services',
   'podtemplates',

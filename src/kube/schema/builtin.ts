@@ -46,6 +46,7 @@ function schemaAt(index: number): ObjectSchema {
 // Fields are parsed when something first asks for them: types refer to each other in cycles, and most are never used.
 class BuiltinType implements ObjectSchema {
   readonly type = 'object';
+  readonly typeName: string;
   readonly name: string;
   readonly goType: string;
   readonly atomic: boolean;
@@ -54,6 +55,7 @@ class BuiltinType implements ObjectSchema {
 
   constructor(line: FactLine) {
     const head = line[1] ?? '';
+    this.typeName = line[0] ?? '';
     this.atomic = head.endsWith('!');
     this.goType = this.atomic ? head.slice(0, -1) : head;
     this.name = this.goType.slice(this.goType.indexOf('.') + 1);
@@ -157,6 +159,7 @@ function granular(schema: ObjectSchema): ObjectSchema {
   return {
     type: 'object',
     atomic: false,
+    ...(schema.typeName !== undefined && { typeName: schema.typeName }),
     ...(schema.name !== undefined && { name: schema.name }),
     ...(schema.goType !== undefined && { goType: schema.goType }),
     get fields() {

@@ -49,6 +49,8 @@ export interface MapSchema {
 
 export interface ObjectSchema {
   readonly type: 'object';
+  /** Full name of a built-in type in the API document, e.g. `io.k8s.api.core.v1.PodSpec`. */
+  readonly typeName?: string;
   /** Go's name for it in error messages, e.g. `PodSpec`; absent for custom resources. */
   readonly name?: string;
   /** The same with its package, e.g. `v1.PodSpec`. */

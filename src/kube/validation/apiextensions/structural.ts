@@ -44,7 +44,7 @@ function* invariants(schema: JsonSchema, level: Level, path: string): Errors {
   }
   if (level === 'root') {
     if (type !== '' && type !== 'object') yield invalid(`${path}.type`, type, 'must be object at the root');
-    if (additionalProperties !== undefined && additionalProperties !== false) {
+    if (additionalProperties !== undefined) {
       yield forbidden(`${path}.additionalProperties`, 'must not be used at the root');
     }
   }
