@@ -7,6 +7,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { WebSocket } from 'ws';
 import { createNodeConnector } from '../../src/apiserver/streaming/node-connector.ts';
 import { addStreamingSubresources } from '../../src/apiserver/streaming/streaming.ts';
 import { systemClock } from '../../src/core/clock.ts';
@@ -18,6 +19,7 @@ import { createNodeAccess } from '../../src/node/streaming/access.ts';
 import { createNodeListener, type NodeListener } from '../../src/node/streaming/listener.ts';
 import { createStreamingServer } from '../../src/node/streaming/server.ts';
 import { ensureNodePki, ensurePki } from '../../src/server/pki/pki.ts';
+import { channels, encodeChannelMessage } from '../../src/wire/websocket-channels.ts';
 import { eventually, type KubectlVersion, kubectlPath, runCommand } from '../testbed/kubectl.ts';
 import { adminToken } from './node-api.ts';
 import { type NodeHarness, nodeName, startNode } from './node-harness.ts';
@@ -26,6 +28,7 @@ let node: NodeHarness;
 let listener: NodeListener;
 let folder: string;
 let nodePort: number;
+let apiPort: number;
 /** Whether the API server reaches the node inside the process or over HTTPS. */
 let isLocal = false;
 
@@ -96,7 +99,7 @@ before(async () => {
       admission: [],
     },
   });
-  const apiPort = await server.listen('127.0.0.1', 0);
+  apiPort = await server.listen('127.0.0.1', 0);
   const kubeconfig = {
     apiVersion: 'v1',
     kind: 'Config',
@@ -281,6 +284,65 @@ test('volumes, environment, probes and hooks work in real containers; a changed 
   await node.until('whole-parts', 'the pod is gone', (found) => found === undefined);
   const mounts = await readFile('/proc/self/mounts', 'utf8');
   assert.equal(mounts.includes(`${node.folder}/agent/pods/${pod?.metadata.uid}`), false);
+});
+
+test('a terminal gets its size over WebSocket, and v5 closes input', async (t) => {
+  await running('terminal', [sh('main', forever)]);
+  const open = async (query: string) => {
+    const url = `wss://127.0.0.1:${apiPort}/api/v1/namespaces/${node.namespace}/pods/terminal/exec?${query}`;
+    const headers = { authorization: `Bearer ${adminToken}` };
+    const socket = new WebSocket(url, ['v5.channel.k8s.io'], { headers, rejectUnauthorized: false });
+    t.after(() => socket.terminate());
+    const seen = { text: '', status: '' };
+    socket.on('message', (data: Buffer) => {
+      if (data[0] === channels.stdout) seen.text += data.toString('utf8', 1);
+      if (data[0] === channels.error) seen.status += data.toString('utf8', 1);
+    });
+    await once(socket, 'open');
+    return { socket, seen };
+  };
+  const terminal = await open('stdin=true&stdout=true&tty=true&command=sh');
+  terminal.socket.send(encodeChannelMessage(channels.resize, Buffer.from('{"Width":101,"Height":33}')));
+  await eventually('the size is known', 20_000, async () => {
+    terminal.socket.send(encodeChannelMessage(channels.stdin, Buffer.from('stty size\n')));
+    await systemClock.sleep(50);
+    return terminal.seen.text.includes('33 101') || undefined;
+  });
+  const input = await open('stdin=true&stdout=true&command=cat');
+  input.socket.send(encodeChannelMessage(channels.stdin, Buffer.from('all of it')));
+  input.socket.send(Buffer.from([255, channels.stdin]));
+  const [code] = (await once(input.socket, 'close')) as [number];
+  assert.deepEqual([code, input.seen.text, JSON.parse(input.seen.status).status], [1000, 'all of it', 'Success']);
+});
+
+test('a client that reads nothing holds the command up, not the memory', async (t) => {
+  await running('flood', [sh('main', forever)]);
+  const url = `wss://127.0.0.1:${apiPort}/api/v1/namespaces/${node.namespace}/pods/flood/exec?stdout=true&command=cat&command=/dev/zero`;
+  const headers = { authorization: `Bearer ${adminToken}` };
+  const socket = new WebSocket(url, ['v5.channel.k8s.io'], { headers, rejectUnauthorized: false });
+  t.after(() => socket.terminate());
+  await once(socket, 'message');
+  socket.pause();
+  let before = -1;
+  // Memory settles once all buffers on the way are full.
+  await eventually('memory settles', 20_000, async () => {
+    const { arrayBuffers, external } = process.memoryUsage();
+    const isSettled = Math.abs(arrayBuffers + external - before) < 4 << 20;
+    before = arrayBuffers + external;
+    await systemClock.sleep(300);
+    return isSettled || undefined;
+  });
+  assert.ok(before < 300 << 20, `${before} bytes`);
+});
+
+test('requests are proxied to pods', async () => {
+  await running('web', [sh('main', 'mkdir /www; echo "hello web" > /www/index.html; httpd -f -p 8080 -h /www')]);
+  const get = (path: string) =>
+    kubectl('1.36', ['get', '--raw', `/api/v1/namespaces/${node.namespace}/pods/web:8080/proxy${path}`]);
+  await eventually('the pod answers', 20_000, async () =>
+    (await get('/index.html')).stdout === 'hello web\n' ? true : undefined,
+  );
+  assert.match((await get('/none')).stderr, /could not find the requested resource|404/);
 });
 
 test('the node refuses those who are nobody, and proxies for the administrator', async () => {

@@ -1,5 +1,6 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { joinDuplexes } from '../../wire/join-duplexes.ts';
 import type { RawAnswer, UpgradeRequest } from '../answer.ts';
 
 type HeaderValues = Readonly<Record<string, string | readonly string[] | undefined>>;
@@ -84,21 +85,5 @@ export function passOnUpgrade(
   }
   connection.write(`${lines.join('\r\n')}\r\n\r\n`);
   if (head.length > 0) connection.write(head);
-  join(socket, connection);
-}
-
-/** Carries bytes both ways, each no faster than its reader; when one end is gone the other follows. */
-function join(a: Duplex, b: Duplex): void {
-  a.pipe(b);
-  b.pipe(a);
-  for (const [one, other] of [
-    [a, b],
-    [b, a],
-  ] as const) {
-    one.on('error', () => other.destroy());
-    one.once('close', () => {
-      if (other.writable) other.end();
-      else other.destroy();
-    });
-  }
+  joinDuplexes(socket, connection);
 }

@@ -41,11 +41,20 @@ export function logHandler(context: StreamingContext): SubresourceHandler {
       });
       if (response.statusCode === 200) {
         const headers = { 'content-type': 'text/plain' };
-        return { type: 'raw', code: 200, headers, body: response };
+        return { type: 'raw', code: 200, headers, body: untilGone(response, call.signal) };
       }
       throw await nodeRefusal(response.statusCode ?? 500, response, name);
     },
   };
+}
+
+/** A body that ends quietly when its reader has left. */
+async function* untilGone(body: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<Buffer> {
+  try {
+    yield* body;
+  } catch (thrown) {
+    if (!signal.aborted) throw thrown;
+  }
 }
 
 async function nodeRefusal(code: number, body: AsyncIterable<Buffer>, name: string) {

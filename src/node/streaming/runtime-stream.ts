@@ -2,6 +2,7 @@ import { request as httpRequest, type IncomingMessage, STATUS_CODES } from 'node
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TransientError } from '../../core/errors.ts';
+import { joinDuplexes } from '../../wire/join-duplexes.ts';
 import { SpdySession } from '../../wire/spdy-session.ts';
 
 /** Milliseconds that the runtime gets to answer a request to stream. */
@@ -83,21 +84,4 @@ export async function relayUpgrade(url: string, request: IncomingMessage, socket
   runtime.write(`${lines.join('\r\n')}\r\n\r\n`);
   if (head.length > 0) runtime.write(head);
   joinDuplexes(socket, runtime);
-}
-
-/** Carries bytes both ways, each direction no faster than its reader; when one end is gone the other goes too. */
-export function joinDuplexes(a: Duplex, b: Duplex): void {
-  a.pipe(b);
-  b.pipe(a);
-  for (const [one, other] of [
-    [a, b],
-    [b, a],
-  ] as const) {
-    one.once('error', () => other.destroy());
-    one.once('close', () => {
-      // What is already on its way is written first.
-      if (other.writable) other.end();
-      else other.destroy();
-    });
-  }
 }

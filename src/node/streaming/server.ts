@@ -6,6 +6,7 @@ import { describeError, toError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import type { Cri } from '../../engines/containerd/cri.ts';
 import type { Pod } from '../../kube/types.gen.ts';
+import { joinDuplexes } from '../../wire/join-duplexes.ts';
 import {
   type ChannelProtocol,
   channelProtocols,
@@ -21,7 +22,7 @@ import { findLog, isTrue, parseLogOptions } from './log-request.ts';
 import { type MetricsPage, metricsText } from './metrics-text.ts';
 import { portForwardStreams, translatePorts } from './port-channels.ts';
 import { readLog } from './read-log.ts';
-import { connectRuntime, joinDuplexes, openRuntimeSession, relayUpgrade } from './runtime-stream.ts';
+import { connectRuntime, openRuntimeSession, relayUpgrade } from './runtime-stream.ts';
 
 export interface StreamingServerOptions {
   /** All are asked at each request: the agent may start after the server. */
@@ -122,7 +123,7 @@ export function createStreamingServer(options: StreamingServerOptions): Streamin
     if (protocol === undefined)
       throw new HttpError(400, `unable to upgrade: none of ${channelProtocols.join(', ')} was asked for`);
     const session = await openRuntimeSession(target, [runtimeProtocol]);
-    const webSocket = await accept(request, socket, head);
+    const webSocket = await accept(request, socket, head, session);
     await translateChannels(webSocket, protocol satisfies ChannelProtocol, session, choiceOf(query), log);
   }
 
@@ -136,7 +137,7 @@ export function createStreamingServer(options: StreamingServerOptions): Streamin
   ): Promise<void> {
     if (offered.includes(tunnelProtocol)) {
       const runtime = await connectRuntime(target, [portForwardStreams]);
-      const webSocket = await accept(request, socket, head);
+      const webSocket = await accept(request, socket, head, { [Symbol.dispose]: () => void runtime.socket.destroy() });
       const tunnel = createWebSocketStream(webSocket);
       if (runtime.head.length > 0) runtime.socket.unshift(runtime.head);
       joinDuplexes(tunnel, runtime.socket);
@@ -147,15 +148,22 @@ export function createStreamingServer(options: StreamingServerOptions): Streamin
     const ports = portsOf(query);
     if (ports.length === 0) throw new HttpError(400, 'query parameter "port" is required');
     const session = await openRuntimeSession(target, [portForwardStreams]);
-    await translatePorts(await accept(request, socket, head), session, ports, log);
+    await translatePorts(await accept(request, socket, head, session), session, ports, log);
   }
 
-  function accept(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<WebSocket> {
+  /** `behind` is what stands open for the client; it is closed when nothing comes of it. */
+  function accept(request: IncomingMessage, socket: Duplex, head: Buffer, behind: Disposable): Promise<WebSocket> {
     const { promise, resolve, reject } = Promise.withResolvers<WebSocket>();
-    socket.once('close', () => reject(new Error('the client is gone')));
+    const left = () => {
+      behind[Symbol.dispose]();
+      reject(new Error('the client is gone'));
+    };
+    if (socket.destroyed) left();
+    socket.once('close', left);
     acceptor.handleUpgrade(request, socket, head, (webSocket) => {
       // Nobody listens to it before the next turn.
       webSocket.pause();
+      socket.off('close', left);
       resolve(webSocket);
     });
     return promise;

@@ -47,8 +47,8 @@ interface PodState {
   readonly volumes: Map<string, MountableVolume>;
   /** Serialises prepare, refresh and cleanup of the pod. */
   tail: Promise<unknown>;
-  /** The pod as it was when everything was last prepared. */
-  preparedFor: Pod | undefined;
+  /** What of the pod its volumes depend on, as it was when everything was last prepared. */
+  preparedFor: string | undefined;
   isStale: boolean;
   failures: number;
   timer: Disposable | undefined;
@@ -155,7 +155,7 @@ export function createVolumeSet(options: VolumeSetOptions): VolumeSet {
         throw new TransientError('FAILED_MOUNT', message);
       }
     }
-    state.preparedFor = pod;
+    state.preparedFor = dependencies(pod);
     wakeAt(uid, state, renewAt);
   }
 
@@ -212,7 +212,7 @@ export function createVolumeSet(options: VolumeSetOptions): VolumeSet {
   return {
     prepare(pod, signal) {
       const state = stateOf(pod);
-      if (state.preparedFor === pod && !state.isStale) return Promise.resolve();
+      if (state.preparedFor === dependencies(pod) && !state.isStale) return Promise.resolve();
       return inTurn(state, () => prepareAll(state, pod, signal));
     },
     mounts(pod, container, environment, signal) {
@@ -244,6 +244,11 @@ export function createVolumeSet(options: VolumeSetOptions): VolumeSet {
       await Promise.all([...states.values()].map(({ tail }) => tail));
     },
   };
+}
+
+/** All of a pod that its volumes are made of: a new status changes nothing. */
+function dependencies({ metadata, spec }: Pod): string {
+  return JSON.stringify([metadata.labels, metadata.annotations, spec]);
 }
 
 /** The volumes that a container of the pod mounts or uses as a device; others are not made. */
