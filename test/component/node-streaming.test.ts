@@ -345,6 +345,50 @@ test('requests are proxied to pods', async () => {
   assert.match((await get('/none')).stderr, /could not find the requested resource|404/);
 });
 
+test('a new agent takes running pods over: ready all the time, volumes kept current, and a failing liveness probe restarts', async () => {
+  const { client, informers } = node.api;
+  const namespace = node.namespace;
+  const metadata = { name: 'adopted', namespace };
+  const map = await client.create(configmaps, { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { key: 'one' } });
+  const probe = { exec: { command: ['cat', '/cfg/key'] }, periodSeconds: 1 };
+  const liveness = { exec: { command: ['test', '!', '-e', '/tmp/sick'] }, periodSeconds: 1, failureThreshold: 1 };
+  await running(
+    'adopted',
+    [
+      sh('main', forever, {
+        readinessProbe: probe,
+        livenessProbe: liveness,
+        volumeMounts: [{ name: 'cfg', mountPath: '/cfg' }],
+      }),
+    ],
+    {
+      volumes: [{ name: 'cfg', configMap: { name: 'adopted' } }],
+    },
+  );
+  let flaps = 0;
+  using _watch = informers.of(pods).subscribe(({ key, current }) => {
+    if (key === `${namespace}/adopted` && !isReady(current)) flaps += 1;
+  });
+  await node.restartAgent();
+  await client.update(configmaps, { ...map, data: { key: 'two' } });
+  await eventually('the new content', 10_000, async () => {
+    const { stdout } = await kubectl('1.36', ['exec', 'adopted', '--', 'cat', '/cfg/key']);
+    return stdout === 'two' || undefined;
+  });
+  assert.equal(flaps, 0);
+  await kubectl('1.36', ['exec', 'adopted', '--', 'touch', '/tmp/sick']);
+  const pod = await node.until(
+    'adopted',
+    'the container was restarted',
+    (found) => found?.status?.containerStatuses?.[0]?.restartCount === 1 && isReady(found),
+  );
+  assert.equal(pod?.status?.containerStatuses?.[0]?.lastState?.terminated?.exitCode, 0);
+  const told = await eventually('the event', 10_000, async () =>
+    (await node.eventsOf('adopted')).find(({ reason }) => reason === 'Unhealthy'),
+  );
+  assert.match(told.message ?? '', /^Liveness probe failed: /);
+});
+
 test('the node refuses those who are nobody, and proxies for the administrator', async () => {
   const { stdout, status } = await kubectl('1.36', ['get', '--raw', `/api/v1/nodes/${nodeName}/proxy/stats/summary`]);
   assert.equal(status, 0);
