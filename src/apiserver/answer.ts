@@ -50,6 +50,9 @@ export type Answer = ObjectAnswer | ListAnswer | WatchAnswer | RawAnswer | Taken
 /** What must be known of a kind to show its objects as a table. */
 export type Presentation = Pick<ServedKind, 'resource' | 'apiVersion'> & { readonly kind: Pick<Kind, 'table'> };
 
+/** The same of a kind that is listed. */
+export type ListedKind = Presentation & Pick<ServedKind, 'isCustom'>;
+
 /** One object or Status. With `served` it can be shown as a table or as metadata only. */
 export interface ObjectAnswer {
   readonly type: 'object';
@@ -61,7 +64,7 @@ export interface ObjectAnswer {
 
 export interface ListAnswer {
   readonly type: 'list';
-  readonly served: ServedKind;
+  readonly served: ListedKind;
   readonly entries: readonly Entry[];
   readonly metadata: ListMeta;
 }

@@ -4,8 +4,8 @@ import { type Clock, systemClock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import type { Backend } from '../datastore/backend.ts';
 import type { Kind } from '../kube/kind.ts';
-import { builtinResources } from '../kube/resources.gen.ts';
 import type { UsageSource } from '../kube/resource-metrics.ts';
+import { builtinResources } from '../kube/resources.gen.ts';
 import { findSchema } from '../kube/schema/builtin.ts';
 import type { Schema } from '../kube/schema/schema.ts';
 import { apiServerUser, type UserInfo } from '../kube/user.ts';
@@ -14,6 +14,7 @@ import { WatchHub } from './cache/hub.ts';
 import type { Security } from './chain.ts';
 import { componentStatusResource } from './component-status.ts';
 import { CustomResources } from './custom-resources/custom-resources.ts';
+import { ApiServices } from './discovery/api-services.ts';
 import { Discovery } from './discovery/discovery.ts';
 import type { Dispatcher, VirtualResource } from './dispatch.ts';
 import { Health } from './health.ts';
@@ -136,6 +137,7 @@ class Server implements ApiServer {
   readonly #openApi: OpenApi;
   #address = 'localhost';
   #customResources: CustomResources | undefined;
+  #apiServices: ApiServices | undefined;
   #http: HttpServer | undefined;
 
   constructor(options: ApiServerOptions, clock: Clock, hub: WatchHub, kinds: KindRegistry) {
@@ -171,7 +173,8 @@ class Server implements ApiServer {
       kinds,
       routes: this.routes,
       builtin: options.kinds.length === 0 ? [] : builtinResources,
-      others: () => [...this.#virtual.values()].flatMap(({ discovered }) => discovered ?? []),
+      others: () =>
+        [...this.#virtual.values()].flatMap(({ discovered }) => (discovered?.typeName === null ? discovered : [])),
       serverAddress: () => this.#address,
     });
     this.#openApi = new OpenApi({ kinds, routes: this.routes, clock, groups: () => this.discovery.groups });
@@ -189,6 +192,7 @@ class Server implements ApiServer {
     const { hub, kinds } = this;
     const { log } = this.#options;
     this.#customResources = await CustomResources.start({ hub, kinds, clock: this.#clock, log, transport });
+    this.#apiServices = await ApiServices.start({ kinds, groups: () => this.discovery.groups, hub, log, transport });
   }
 
   serveVirtual(resource: VirtualResource): void {
@@ -231,6 +235,7 @@ class Server implements ApiServer {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#http?.close(shutdownGraceMs);
+    await this.#apiServices?.[Symbol.asyncDispose]();
     await this.#customResources?.[Symbol.asyncDispose]();
     this.#openApi[Symbol.dispose]();
     this.discovery[Symbol.dispose]();

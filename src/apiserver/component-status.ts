@@ -19,7 +19,12 @@ export function componentStatusResource(hub: WatchHub): VirtualResource {
       },
     },
   ];
-  return { ...componentstatuses, methods: ['GET'], handle: (call) => answer(components, call) };
+  return {
+    ...componentstatuses,
+    methods: ['GET'],
+    discovered: componentstatuses,
+    handle: (call) => answer(components, call),
+  };
 }
 
 async function answer(components: readonly Component[], call: Call): Promise<Answer> {

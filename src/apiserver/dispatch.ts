@@ -1,3 +1,4 @@
+import type { Resource } from '../kube/resource.ts';
 import { StatusError } from '../kube/status-error.ts';
 import { type Answer, type Call, textAnswer } from './answer.ts';
 import { methodNotAllowed, methodNotSupported, noSuchResource, notFound } from './errors.ts';
@@ -8,15 +9,17 @@ import type { Registry } from './registry/registry.ts';
 import type { RequestInfo } from './request.ts';
 import type { Route, RouteTable, SubresourceHandler, SubresourceTable } from './routes.ts';
 
-/** Answers resources that are not stored: reviews, bindings. By group, version and plural. */
+/** Answers resources that are not stored: reviews, bindings, metrics. By group, version and plural. */
 export interface VirtualResource {
   readonly group: string;
   readonly version: string;
   readonly plural: string;
   readonly namespaced: boolean;
   handle(call: Call): Answer | Promise<Answer>;
-  /** Methods of the collection that it answers. */
+  /** Methods that it answers. */
   readonly methods: readonly string[];
+  /** For what is read like a stored resource: objects have names, and lists may span namespaces. */
+  readonly discovered?: Resource;
 }
 
 export interface Dispatcher {
@@ -128,8 +131,9 @@ function notWhileTerminating(resource: ServedKind['resource'], verb: string): St
 }
 
 function virtualDestination(resource: VirtualResource, method: string, info: RequestInfo): Destination {
-  const isInScope = resource.namespaced === (info.namespace !== '');
-  if (!isInScope || info.subresource !== '' || (info.name !== '' && info.resource !== 'componentstatuses')) {
+  const { discovered } = resource;
+  const isInScope = resource.namespaced === (info.namespace !== '') || (discovered !== undefined && info.name === '');
+  if (!isInScope || info.subresource !== '' || (info.name !== '' && discovered === undefined)) {
     throw noSuchResource();
   }
   if (info.verb === 'watch' && resource.methods.includes('GET')) throw methodNotSupported(resource, 'watch');

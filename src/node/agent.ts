@@ -282,13 +282,19 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
       memoryBytes: machine.memoryBytes,
       disk: () => diskUse(options.folder),
       pods: () =>
-        current.pods().map((pod) => ({
-          uid: pod.metadata.uid ?? '',
-          qos: qosClass(pod),
-          name: pod.metadata.name ?? '',
-          namespace: pod.metadata.namespace ?? '',
-          startTime: pod.status?.startTime ?? formatTime(startedAt),
-        })),
+        current
+          .workers()
+          .filter(({ isGone }) => !isGone)
+          .map(({ pod, runtime: { containers } }) => ({
+            uid: pod.metadata.uid ?? '',
+            qos: qosClass(pod),
+            name: pod.metadata.name ?? '',
+            namespace: pod.metadata.namespace ?? '',
+            startTime: pod.status?.startTime ?? formatTime(startedAt),
+            containerStarts: new Map(
+              containers.filter(({ state }) => state === 'running').map((item) => [item.id, item.startedAt]),
+            ),
+          })),
     });
     running = {
       runtime,

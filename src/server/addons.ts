@@ -20,6 +20,7 @@ export const localPathAccount = 'local-path-provisioner-service-account';
 /** Makes the objects that Wherry's own components need; what stands already stays as it is. */
 export async function ensureAddons(client: Client, options: ServerOptions): Promise<void> {
   if (!options.disable.includes('coredns')) await ensure(client, services, dnsService(options.clusterDns));
+  if (!options.disable.includes('metrics-server')) await ensure(client, clusterroles, metricsReaderRole);
   if (options.disable.includes('local-storage')) return;
   await ensure(client, serviceaccounts, localPathServiceAccount);
   await ensure(client, clusterroles, localPathRole);
@@ -57,6 +58,22 @@ function dnsService(clusterIP: string): Service {
     },
   };
 }
+
+/** Whoever may view, may see what pods and nodes use: metrics-server's role. */
+const metricsReaderRole: ClusterRole = {
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'ClusterRole',
+  metadata: {
+    name: 'system:aggregated-metrics-reader',
+    labels: {
+      'k8s-app': 'metrics-server',
+      'rbac.authorization.k8s.io/aggregate-to-admin': 'true',
+      'rbac.authorization.k8s.io/aggregate-to-edit': 'true',
+      'rbac.authorization.k8s.io/aggregate-to-view': 'true',
+    },
+  },
+  rules: [{ apiGroups: ['metrics.k8s.io'], resources: ['pods', 'nodes'], verbs: ['get', 'list', 'watch'] }],
+};
 
 const localPathServiceAccount: ServiceAccount = {
   apiVersion: 'v1',

@@ -14,6 +14,7 @@ import { Forwarder, upstreamsOf } from '../network/dns/forwarder.ts';
 import { DnsServer } from '../network/dns/server.ts';
 import { ServiceProxy } from '../network/services/service-proxy.ts';
 import { createNodeAgent, type NodeAgent } from '../node/agent.ts';
+import { startUsageSampler } from '../node/stats/usage-sampler.ts';
 import { createNodeAccess } from '../node/streaming/access.ts';
 import { createNodeListener } from '../node/streaming/listener.ts';
 import { createStreamingServer } from '../node/streaming/server.ts';
@@ -83,6 +84,7 @@ export async function startLocalNode(context: LocalNodeOptions): Promise<LocalNo
         () => 'class local-path',
       );
     }
+    if (!options.disable.includes('metrics-server')) startMetrics(context, running, stack);
     const owned = stack.move();
     return {
       async stop(keepPods) {
@@ -174,6 +176,18 @@ async function startStreaming(
     );
   });
   controlPlane.attachNode(options.nodeName, () => listener.connect());
+}
+
+/** metrics.k8s.io, as far as this node goes. */
+function startMetrics(
+  { options, controlPlane, clock, log }: LocalNodeOptions,
+  agent: NodeAgent,
+  stack: AsyncDisposableStack,
+) {
+  const self = { name: options.nodeName, summary: () => agent.stats.summary() };
+  const sampler = startUsageSampler({ nodes: () => [self], clock, log: log.child({ room: 'metrics' }) });
+  stack.use(sampler);
+  controlPlane.api.serveResourceMetrics(sampler.windows);
 }
 
 function untilReady(informer: Informer<Node>, name: string, clock: Clock): Promise<Node> {

@@ -13,6 +13,8 @@ export interface DiscoveryOptions {
   readonly routes: RouteTable;
   /** Built-in resources, also those that are not stored. */
   readonly builtin: readonly Resource[];
+  /** What is served besides, now; `refresh` when that has changed. */
+  readonly others?: () => Iterable<Resource>;
   /** HOST:PORT where clients in the cluster reach this server. */
   readonly serverAddress: () => string;
 }
@@ -44,6 +46,11 @@ export class Discovery implements Disposable {
     return this.#groups;
   }
 
+  /** Looks anew at what is served. */
+  refresh(): void {
+    this.#build();
+  }
+
   [Symbol.dispose](): void {
     this.#subscription[Symbol.dispose]();
   }
@@ -51,8 +58,8 @@ export class Discovery implements Disposable {
   #build(): void {
     for (const route of this.#routes) route[Symbol.dispose]();
     this.#routes = [];
-    const { kinds, builtin, serverAddress } = this.#options;
-    this.#groups = catalogOf(builtin, kinds.all());
+    const { kinds, builtin, others = () => [], serverAddress } = this.#options;
+    this.#groups = catalogOf([...builtin, ...others()], kinds.all());
     const core = this.#groups.filter(({ name }) => name === '');
     const named = this.#groups.filter(({ name }) => name !== '');
     this.#add(

@@ -27,6 +27,7 @@ resource.k8s.io 16200 v1=21
 scheduling.k8s.io 16600 v1
 storage.k8s.io 16800 v1
 apiregistration.k8s.io 20000 v1=18
+metrics.k8s.io 100 v1beta1=100
 `;
 
 const priorities = new Map<string, Priority>();

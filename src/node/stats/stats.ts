@@ -78,6 +78,8 @@ export interface StatsPod extends PodCgroup {
   readonly name: string;
   readonly namespace: string;
   readonly startTime: string;
+  /** When the running containers started, milliseconds since the epoch, by their ids. */
+  readonly containerStarts: ReadonlyMap<string, number>;
 }
 
 /** Milliseconds below which two samples are too near to each other to tell a rate. */
@@ -127,7 +129,7 @@ export function createStats(options: StatsOptions): Stats {
     };
   }
 
-  function ofContainer(stats: ContainerStats, time: string): ContainerStatsEntry {
+  function ofContainer(stats: ContainerStats, startedAt: number | undefined, time: string): ContainerStatsEntry {
     const name = stats.attributes?.labels[labels.containerName] ?? '';
     const key = stats.attributes?.id ?? '';
     const memory = stats.memory;
@@ -135,6 +137,7 @@ export function createStats(options: StatsOptions): Stats {
     const layer = stats.writableLayer;
     return {
       name,
+      ...(startedAt === undefined ? {} : { startTime: formatTime(startedAt) }),
       ...(nanoseconds === undefined ? {} : { cpu: cpu(key, nanoseconds, time) }),
       ...(memory?.workingSetBytes === undefined
         ? {}
@@ -177,7 +180,11 @@ export function createStats(options: StatsOptions): Stats {
             startTime: pod.startTime,
             ...usage,
             ...(process_stats === undefined ? {} : { process_stats }),
-            containers: (byPod.get(pod.uid) ?? []).map((entry) => ofContainer(entry, time)),
+            // The runtime lists containers that have ended, too.
+            containers: (byPod.get(pod.uid) ?? []).flatMap((entry) => {
+              const startedAt = pod.containerStarts.get(entry.attributes?.id ?? '');
+              return startedAt === undefined ? [] : [ofContainer(entry, startedAt, time)];
+            }),
           };
         }),
       );
