@@ -286,6 +286,14 @@ test('volumes of kinds that this node does not have are refused for good, with w
   await refuse({ name: 'x', iscsi: { iqn: 'i', lun: 0, targetPortal: 't' } });
 });
 
+test('an NFS volume that can not be mounted names what is missing, and what to do', async (t) => {
+  const { volumes } = await world(t);
+  const pod = podWith([{ name: 'n', nfs: { server: 'nowhere.invalid', path: '/export' } }]);
+  const words =
+    /volume "n" : (this node's kernel lacks an NFS v4 client .* \(run the pod on|the NFS server nowhere.invalid has no address)/;
+  await assert.rejects(volumes.prepare(pod, signal), words);
+});
+
 test('subPath and subPathExpr bind inside the volume; a bad one leaves the container waiting', async (t) => {
   const { volumes } = await world(t);
   const mounts = [

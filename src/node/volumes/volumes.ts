@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import type { Client } from '../../client/client.ts';
 import type { Clock } from '../../core/clock.ts';
-import { describeError, TerminalError, TransientError } from '../../core/errors.ts';
+import { describeError, TerminalError, TransientError, WherryError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { parseQuantity, quantityValue } from '../../kube/quantity.ts';
 import type { Pod, Volume } from '../../kube/types.gen.ts';
@@ -117,8 +117,7 @@ export function createVolumeSet(options: VolumeSetOptions): VolumeSet {
     } catch (thrown) {
       if (abort.signal.aborted) return;
       // The files stay as they are; the pod goes on with them.
-      const message = `MountVolume.SetUp failed for volume "${name}" : ${describeError(thrown)}`;
-      events.pod(state.pod, 'Warning', 'FailedMount', message);
+      events.pod(state.pod, 'Warning', 'FailedMount', setUpFailure(name, thrown));
       const delayMs = Math.min(retryMs.first * 2 ** Math.min(state.failures, 10), retryMs.longest);
       state.failures += 1;
       wakeAt(uid, state, clock.now() + delayMs);
@@ -149,9 +148,8 @@ export function createVolumeSet(options: VolumeSetOptions): VolumeSet {
         else state.volumes.set(volume.name, await preparePlain(pod, volume, signal));
       } catch (cause) {
         signal.throwIfAborted();
-        const message = `MountVolume.SetUp failed for volume "${volume.name}" : ${describeError(cause)}`;
-        const hint = cause instanceof TerminalError && cause.hint !== undefined ? { hint: cause.hint } : {};
-        if (cause instanceof TerminalError) throw new TerminalError('FAILED_MOUNT', message, { ...hint });
+        const message = setUpFailure(volume.name, cause);
+        if (cause instanceof TerminalError) throw new TerminalError('FAILED_MOUNT', message);
         throw new TransientError('FAILED_MOUNT', message);
       }
     }
@@ -244,6 +242,12 @@ export function createVolumeSet(options: VolumeSetOptions): VolumeSet {
       await Promise.all([...states.values()].map(({ tail }) => tail));
     },
   };
+}
+
+/** In kubelet's words, with what can be done about it where that is known. */
+function setUpFailure(volume: string, cause: unknown): string {
+  const hint = cause instanceof WherryError && cause.hint !== undefined ? ` (${cause.hint})` : '';
+  return `MountVolume.SetUp failed for volume "${volume}" : ${describeError(cause)}${hint}`;
 }
 
 /** All of a pod that its volumes are made of: a new status changes nothing. */
