@@ -64,6 +64,13 @@ export class ServedKind {
     return entry === undefined ? undefined : this.view(entry);
   }
 
+  /** True when the entry is stored in a version that objects are no longer stored in: the next write renews it. */
+  isOutdated(namespace: string, name: string): boolean {
+    const { storage } = this.kind;
+    if (storage === undefined) return false;
+    return this.cache.get(namespace, name)?.object.apiVersion !== apiVersionOf(storage.resource);
+  }
+
   /** An object of this version in the version that is stored. */
   toStorage(object: KubeObject): KubeObject {
     return this.kind.storage?.toStorage(object) ?? object;

@@ -1,6 +1,7 @@
 import { isObject, type Json, type JsonObject } from '../../core/json.ts';
 import { draft } from '../../kube/draft.ts';
 import { type FieldError, invalid as invalidField } from '../../kube/field-error.ts';
+import { withSortedKeys } from '../../kube/go-json.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { Schema } from '../../kube/schema/schema.ts';
 import { isReason } from '../../kube/status-error.ts';
@@ -192,7 +193,11 @@ export function decodePatched(patched: Json, expected: Expected, validation: Fie
     if (!isReason(thrown, 'BadRequest')) throw thrown;
     const why = thrown.message.replace(cannotBeHandled, '');
     throw invalid({ group: '', kind: '' }, '', [
-      invalidField('patch', JSON.stringify(withSortedMembers(patched)), why),
+      invalidField(
+        'patch',
+        JSON.stringify(expected.custom === undefined ? withSortedMembers(patched) : withSortedKeys(patched)),
+        why,
+      ),
     ]);
   }
 }

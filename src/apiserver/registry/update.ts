@@ -183,7 +183,7 @@ async function write(
     await hooks.deleted?.(old);
     return object;
   }
-  if (isSame(object, old)) return current;
+  if (isSame(object, old) && !served.isOutdated(namespace, name)) return current;
   if (options.dryRun) return object;
   const stored = served.toStorage(object);
   const leaseSeconds = hooks.leaseSeconds?.();
