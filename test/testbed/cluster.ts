@@ -117,6 +117,7 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
     }
     const child = start(path.join(root, 'wherry'), [
       'server',
+      '--no-install',
       '--data-dir',
       dataDir,
       ...flags,
