@@ -48,7 +48,9 @@ export type Body =
 export type Answer = ObjectAnswer | ListAnswer | WatchAnswer | RawAnswer | TakenAnswer;
 
 /** What must be known of a kind to show its objects as a table. */
-export type Presentation = Pick<ServedKind, 'resource' | 'apiVersion'> & { readonly kind: Pick<Kind, 'table'> };
+export type Presentation = Pick<ServedKind, 'resource' | 'apiVersion'> & {
+  readonly kind: Pick<Kind, 'table' | 'fieldAnnotations'>;
+};
 
 /** The same of a kind that is listed. */
 export type ListedKind = Presentation & Pick<ServedKind, 'isCustom'>;

@@ -36,7 +36,7 @@ export function convertAnswer(
       return table(served, [object], metadata, conversion, include, nowMs, true);
     }
     if (conversion.kind === 'PartialObjectMetadataList') throw wrongShape(served, conversion, false);
-    return partial(object, conversion);
+    return partial(served, object, conversion);
   }
   const objects = listObject(answer).items;
   if (conversion.kind === 'Table') return table(served, objects, answer.metadata, conversion, include, nowMs, true);
@@ -45,7 +45,7 @@ export function convertAnswer(
     kind: 'PartialObjectMetadataList',
     apiVersion: versionOf(conversion),
     metadata: answer.metadata,
-    items: objects.map((object) => partial(object, conversion)),
+    items: objects.map((object) => partial(served, object, conversion)),
   };
 }
 
@@ -59,7 +59,7 @@ export function convertWatched(
   withColumns: boolean,
 ): object {
   const { metadata } = object as { readonly metadata: ObjectMeta };
-  if (conversion.kind !== 'Table') return partial(object, conversion);
+  if (conversion.kind !== 'Table') return partial(served, object, conversion);
   const meta = { resourceVersion: metadata.resourceVersion };
   return table(served, [object], meta, conversion, include, nowMs, withColumns);
 }
@@ -73,9 +73,22 @@ function versionOf(conversion: Conversion): string {
   return `meta.k8s.io/${conversion.version}`;
 }
 
-function partial(object: object, conversion: Conversion): object {
+function partial({ kind }: Presentation, object: object, conversion: Conversion): object {
   const { metadata } = object as { readonly metadata?: ObjectMeta };
-  return { kind: 'PartialObjectMetadata', apiVersion: versionOf(conversion), metadata };
+  return {
+    kind: 'PartialObjectMetadata',
+    apiVersion: versionOf(conversion),
+    metadata: withoutAnnotations(metadata, kind.fieldAnnotations ?? []),
+  };
+}
+
+function withoutAnnotations(metadata: ObjectMeta | undefined, names: readonly string[]): ObjectMeta | undefined {
+  if (metadata?.annotations === undefined || !names.some((name) => metadata.annotations?.[name] !== undefined)) {
+    return metadata;
+  }
+  const { annotations, ...rest } = metadata;
+  const kept = Object.entries(annotations).filter(([name]) => !names.includes(name));
+  return kept.length === 0 ? rest : { ...metadata, annotations: Object.fromEntries(kept) };
 }
 
 function table(
@@ -87,16 +100,19 @@ function table(
   nowMs: number,
   withColumns: boolean,
 ): object {
-  const { columns, row } = served.kind.table;
+  const { columns, row, hasNullRows } = served.kind.table;
+  const isNull = hasNullRows === true && objects.length === 0;
   return {
     kind: 'Table',
     apiVersion: versionOf(conversion),
     metadata,
     columnDefinitions: withColumns ? columns : null,
-    rows: objects.map((object) => ({
-      cells: row(object as never, nowMs),
-      object: include === 'None' ? null : include === 'Object' ? object : partial(object, conversion),
-    })),
+    rows: isNull
+      ? null
+      : objects.map((object) => ({
+          cells: row(object as never, nowMs),
+          object: include === 'None' ? null : include === 'Object' ? object : partial(served, object, conversion),
+        })),
   };
 }
 

@@ -17,6 +17,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly table: Table<T>;
   /** Present when objects are stored in another version (HorizontalPodAutoscaler v1, Event of events.k8s.io). */
   readonly storage?: StorageVersion;
+  /** Annotations that stand for fields in this version: answers that show metadata alone leave them out. */
+  readonly fieldAnnotations?: readonly string[];
   /** Present for custom resources. */
   readonly custom?: CustomRules;
 }
@@ -95,6 +97,8 @@ export type Cell = string | number | boolean | null;
 /** How `kubectl get` shows a kind. */
 export interface Table<T extends KubeObject = KubeObject> {
   readonly columns: readonly TableColumn[];
+  /** A table without rows says `null` and not `[]`: so do the kinds that upstream has no columns of its own for. */
+  readonly hasNullRows?: true;
   /** `nowMs` is for ages. */
   row(object: T, nowMs: number): readonly Cell[];
 }

@@ -7,6 +7,7 @@ import {
   persistentvolumeclaims,
   persistentvolumes,
   storageclasses,
+  volumeattributesclasses,
 } from '../../kube/resources.gen.ts';
 import { parseTime } from '../../kube/time.ts';
 import type { ClusterReader } from '../reader.ts';
@@ -68,9 +69,10 @@ export function defaultIngressClass(reader: ClusterReader): AdmissionPlugin {
 const protections: readonly (readonly [Resource, string])[] = [
   [persistentvolumeclaims, 'kubernetes.io/pvc-protection'],
   [persistentvolumes, 'kubernetes.io/pv-protection'],
+  [volumeattributesclasses, 'kubernetes.io/vac-protection'],
 ];
 
-/** Claims and volumes in use don't vanish: a finalizer holds them until nobody uses them. */
+/** Claims, volumes and their attributes that are in use don't vanish: a finalizer holds them until nobody uses them. */
 export const storageObjectInUseProtection: AdmissionPlugin = {
   name: 'StorageObjectInUseProtection',
   handles: (request) => request.operation === 'CREATE' && protections.some(([resource]) => isAbout(request, resource)),

@@ -53,7 +53,7 @@ test('what version 1 of an autoscaler can not say travels in annotations', () =>
       scaleTargetRef: { kind: 'Deployment', name: 'd' },
       maxReplicas: 3,
       minReplicas: 1,
-      metrics: [cpu, memory],
+      metrics: [memory, cpu],
       behavior,
     },
     status: { desiredReplicas: 0, currentMetrics: null },
@@ -65,6 +65,14 @@ test('what version 1 of an autoscaler can not say travels in annotations', () =>
     'autoscaling.alpha.kubernetes.io/behavior',
   ]);
   assert.equal(Reflect.get(Reflect.get(v1, 'spec'), 'targetCPUUtilizationPercentage'), 80);
+  assert.equal(
+    v1.metadata.annotations?.['autoscaling.alpha.kubernetes.io/metrics'],
+    '[{"type":"Resource","resource":{"name":"memory","targetAverageUtilization":5}}]',
+  );
+  assert.equal(
+    v1.metadata.annotations?.['autoscaling.alpha.kubernetes.io/behavior'],
+    '{"ScaleUp":{"StabilizationWindowSeconds":0,"SelectPolicy":"Max","Policies":[{"Type":"Percent","Value":100,"PeriodSeconds":15}],"Tolerance":null},"ScaleDown":{"StabilizationWindowSeconds":5,"SelectPolicy":"Max","Policies":[{"Type":"Percent","Value":100,"PeriodSeconds":15}],"Tolerance":null}}',
+  );
   assert.deepEqual(autoscalerFromV1(v1), v2);
 });
 

@@ -7,18 +7,31 @@ import { autoscalingV1Horizontalpodautoscalers, horizontalpodautoscalers } from 
 import type {
   AutoscalingV1HorizontalPodAutoscaler,
   HorizontalPodAutoscaler,
-  HorizontalPodAutoscalerBehavior,
   HorizontalPodAutoscalerCondition,
   MetricSpec,
   MetricStatus,
 } from '../types.gen.ts';
+import { behaviorFromV1, behaviorToV1 } from './autoscaler-behavior.ts';
+import {
+  type MetricV1,
+  metricSpecFromV1,
+  metricSpecToV1,
+  metricStatusFromV1,
+  metricStatusToV1,
+} from './autoscaler-metrics.ts';
 
 // What version 1 has no field for travels in these annotations, as JSON.
 const metricsAnnotation = 'autoscaling.alpha.kubernetes.io/metrics';
 const currentMetricsAnnotation = 'autoscaling.alpha.kubernetes.io/current-metrics';
 const behaviorAnnotation = 'autoscaling.alpha.kubernetes.io/behavior';
 const conditionsAnnotation = 'autoscaling.alpha.kubernetes.io/conditions';
-const annotations = [metricsAnnotation, currentMetricsAnnotation, behaviorAnnotation, conditionsAnnotation];
+/** All of them: answers that show metadata alone leave them out. */
+export const autoscalerAnnotations: readonly string[] = [
+  metricsAnnotation,
+  currentMetricsAnnotation,
+  behaviorAnnotation,
+  conditionsAnnotation,
+];
 
 type V1 = AutoscalingV1HorizontalPodAutoscaler;
 
@@ -26,13 +39,13 @@ type V1 = AutoscalingV1HorizontalPodAutoscaler;
 export function autoscalerFromV1(object: KubeObject): KubeObject {
   const v1 = draft(object) as Draft<V1>;
   const cpu = v1.spec?.targetCPUUtilizationPercentage;
-  const metrics = fromAnnotation<Draft<MetricSpec>[]>(v1, metricsAnnotation) ?? [];
-  if (cpu !== undefined) metrics.unshift(cpuMetric(cpu));
-  const behavior = fromAnnotation<Draft<HorizontalPodAutoscalerBehavior>>(v1, behaviorAnnotation);
-  const currentMetrics = fromAnnotation<Draft<MetricStatus>[]>(v1, currentMetricsAnnotation) ?? [];
+  const metrics = listFrom<MetricV1>(v1, metricsAnnotation).map(metricSpecFromV1);
+  if (cpu !== undefined) metrics.push(cpuMetric(cpu));
+  const behavior = behaviorFromV1(fromAnnotation(v1, behaviorAnnotation));
+  const currentMetrics = listFrom<MetricV1>(v1, currentMetricsAnnotation).map(metricStatusFromV1);
   const currentCpu = v1.status?.currentCPUUtilizationPercentage;
-  if (currentCpu !== undefined) currentMetrics.unshift(cpuStatus(currentCpu));
-  const conditions = fromAnnotation<Draft<HorizontalPodAutoscalerCondition>[]>(v1, conditionsAnnotation);
+  if (currentCpu !== undefined) currentMetrics.push(cpuStatus(currentCpu));
+  const conditions = listFrom<Draft<HorizontalPodAutoscalerCondition>>(v1, conditionsAnnotation);
 
   const { targetCPUUtilizationPercentage: _, ...spec } = v1.spec ?? { maxReplicas: 0, scaleTargetRef: noTarget() };
   const { currentCPUUtilizationPercentage: __, ...status } = v1.status ?? { currentReplicas: 0, desiredReplicas: 0 };
@@ -46,7 +59,7 @@ export function autoscalerFromV1(object: KubeObject): KubeObject {
       ...(metrics.length > 0 && { metrics }),
       ...(behavior !== undefined && { behavior }),
     },
-    status: { ...status, ...(conditions !== undefined && { conditions }) },
+    status: { ...status, ...(conditions.length > 0 && { conditions }) },
   };
   Object.assign(v2.status ?? {}, { currentMetrics: currentMetrics.length > 0 ? currentMetrics : null });
   if (v2.status?.currentReplicas === 0) delete v2.status.currentReplicas;
@@ -74,13 +87,9 @@ export function autoscalerToV1(object: KubeObject): KubeObject {
       ...(currentCpu !== undefined && { currentCPUUtilizationPercentage: currentCpu }),
     },
   };
-  annotate(v1, metricsAnnotation, others);
-  annotate(
-    v1,
-    currentMetricsAnnotation,
-    current.filter((metric) => !isCpuStatus(metric)),
-  );
-  annotate(v1, behaviorAnnotation, behavior);
+  annotate(v1, metricsAnnotation, others.map(metricSpecToV1));
+  annotate(v1, currentMetricsAnnotation, current.filter((metric) => !isCpuStatus(metric)).map(metricStatusToV1));
+  annotate(v1, behaviorAnnotation, behavior === undefined ? undefined : behaviorToV1(behavior));
   annotate(v1, conditionsAnnotation, conditions);
   return v1;
 }
@@ -107,20 +116,24 @@ function isCpuStatus(metric: Draft<MetricStatus>): boolean {
 }
 
 // An annotation that is not what a server wrote is ignored, as upstream ignores it.
-function fromAnnotation<T extends object>(v1: Draft<V1>, name: string): T | undefined {
+function fromAnnotation(v1: Draft<V1>, name: string): unknown {
   const text = v1.metadata.annotations?.[name];
   if (text === undefined) return undefined;
   try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) || Array.isArray(value) ? (value as T) : undefined;
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
 }
 
+function listFrom<T extends object>(v1: Draft<V1>, name: string): T[] {
+  const value = fromAnnotation(v1, name);
+  return Array.isArray(value) ? (value.filter(isObject) as T[]) : [];
+}
+
 function dropAnnotations({ metadata }: Draft<V1>): void {
   if (metadata.annotations === undefined) return;
-  for (const name of annotations) delete metadata.annotations[name];
+  for (const name of autoscalerAnnotations) delete metadata.annotations[name];
   if (Object.keys(metadata.annotations).length === 0) delete metadata.annotations;
 }
 

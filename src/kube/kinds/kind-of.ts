@@ -10,13 +10,18 @@ import { nameAndAge } from './name-and-age.ts';
 export function kindOf<T extends KubeObject>(
   resource: Resource<T>,
   parts: StrategyParts<T> = {},
-  more: { readonly table?: Table<T>; readonly storage?: StorageVersion } = {},
+  more: {
+    readonly table?: Table<T>;
+    readonly storage?: StorageVersion;
+    readonly fieldAnnotations?: readonly string[];
+  } = {},
 ): Kind<T> {
   return {
     resource,
     strategy: readingWithoutNulls(strategyOf(parts)),
     table: more.table ?? builtinTable(resource, more.storage),
     ...(more.storage !== undefined && { storage: more.storage }),
+    ...(more.fieldAnnotations !== undefined && { fieldAnnotations: more.fieldAnnotations }),
   };
 }
 

@@ -16,8 +16,8 @@ export const nameAndAge: Table = {
 };
 
 /** How long ago `timestamp` was, as kubectl writes it; `<unknown>` without one. */
-export function ageOf(timestamp: string | undefined, nowMs: number): string {
-  return timestamp === undefined ? '<unknown>' : humanDuration(nowMs - Date.parse(timestamp));
+export function ageOf(timestamp: string | null | undefined, nowMs: number): string {
+  return timestamp === undefined || timestamp === null ? '<unknown>' : humanDuration(nowMs - Date.parse(timestamp));
 }
 
 /** `5s`, `2m30s`, `3h`, `4d12h`, `2y100d`: two units at most, the second only while it says something. */

@@ -11,6 +11,7 @@ import {
   poddisruptionbudgets,
   servicecidrs,
 } from '../resources.gen.ts';
+import { isSemanticallyEqual } from '../strategy/equal.ts';
 import { endpointSliceWarnings, ingressWarnings } from '../strategy/small-warnings.ts';
 import {
   bumpGeneration,
@@ -41,7 +42,13 @@ export const networkingKinds: readonly Kind[] = [
     prepareForCreate(slice) {
       slice.metadata.generation = 1;
     },
-    prepareForUpdate: (slice, old) => bumpGeneration(slice, old, 'endpoints', 'ports', 'addressType'),
+    // Controllers read the labels too, so a change of them counts.
+    prepareForUpdate(slice, old) {
+      bumpGeneration(slice, old, 'endpoints', 'ports', 'addressType');
+      if (slice.metadata.generation !== old.metadata.generation) return;
+      if (isSemanticallyEqual(slice.metadata.labels, old.metadata.labels)) return;
+      slice.metadata.generation = (old.metadata.generation ?? 0) + 1;
+    },
   }),
   kindOf(poddisruptionbudgets, {
     ...specAndStatus(poddisruptionbudgets),

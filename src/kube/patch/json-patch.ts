@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../../core/json.ts';
+import { byBytes } from '../go-json.ts';
 import { goJsonType } from './go-format.ts';
 import { isJsonArray, isJsonObject, jsonEqual, maxNesting, member, nestsDeeper, setMember } from './json-object.ts';
 import { checkNesting, PatchError } from './patch-error.ts';
@@ -55,13 +56,14 @@ function malformed(found: string, wanted: string): PatchError {
 /**
  * Carries out the operations one after the other; the first that fails fails the patch. As in the API server, `replace`
  * of an absent member adds it, `copy` of an absent member copies null, an absent value is null, negative indices count
- * from the end, and what stands before the first slash of a path is ignored. Returns a new document.
+ * from the end, and what stands before the first slash of a path is ignored. Returns a new document, in which the members
+ * of every object that an operation opened are sorted: clients get to see that order in messages.
  */
 export function applyJsonPatch(document: JsonObject, operations: readonly JsonPatchOperation[]): Json {
   const run = new Run(document);
   for (const operation of operations) run.carryOut(operation);
   if (nestsDeeper(run.root, maxNesting)) throw inapplicable('the patched document exceeds the maximum depth');
-  return run.root;
+  return run.sorted(run.root);
 }
 
 type Container = { [key: string]: Json } | Json[];
@@ -70,6 +72,7 @@ type Container = { [key: string]: Json } | Json[];
 class Run {
   root: Json;
   readonly #owned = new WeakSet<object>();
+  readonly #opened = new WeakSet<object>();
   #copiedBytes = 0;
 
   constructor(document: JsonObject) {
@@ -172,8 +175,12 @@ class Run {
     const segments = segmentsOf(path);
     let at: Json | undefined = segments === null ? undefined : this.root;
     const parents = segments?.slice(0, -1) ?? [];
-    for (const segment of parents) at = at === undefined ? undefined : childOf(at, segment);
+    for (const segment of parents) {
+      if (typeof at === 'object' && at !== null) this.#opened.add(at);
+      at = at === undefined ? undefined : childOf(at, segment);
+    }
     if (at === undefined || typeof at !== 'object' || at === null) throw missing(name, path);
+    this.#opened.add(at);
     const key = segments?.at(-1) ?? '';
     if (isJsonArray(at)) return at[existingIndex(at, key)] ?? null;
     return isJsonObject(at) ? (member(at, key) ?? null) : null;
@@ -194,6 +201,16 @@ class Run {
       container = owned;
     }
     return { container, key: segments.at(-1) ?? '' };
+  }
+
+  /** The value with the members of opened objects in order. What was not opened keeps the order that it had. */
+  sorted(value: Json): Json {
+    if (typeof value !== 'object' || value === null || !(this.#owned.has(value) || this.#opened.has(value)))
+      return value;
+    if (isJsonArray(value)) return value.map((item) => this.sorted(item));
+    const result: { [key: string]: Json } = {};
+    for (const key of Object.keys(value).sort(byBytes)) setMember(result, key, this.sorted(member(value, key) ?? null));
+    return result;
   }
 
   #own(value: Json): Container {

@@ -27,7 +27,13 @@ function withoutNothing(annotations: Readonly<Record<string, string>> | undefine
 }
 
 /** Where apps/v1 keeps the generation of the template that extensions/v1beta1 had as a field. */
-const templateGeneration = 'deprecated.daemonset.template.generation';
+export const templateGeneration = 'deprecated.daemonset.template.generation';
+
+/** Go has the generation as a field, so that an object without the annotation has generation 0. */
+export function setTemplateGenerationDefault({ metadata }: Draft<DaemonSet>): void {
+  metadata.annotations ??= {};
+  metadata.annotations[templateGeneration] ??= '0';
+}
 
 export function prepareDaemonSetForCreate(daemonSet: Draft<DaemonSet>): void {
   dropDisabledTemplateFields(daemonSet, null);

@@ -15,12 +15,16 @@ const selectorLabel = 'batch.kubernetes.io/controller-uid';
 export function prepareJobForCreate(job: Draft<Job>): void {
   dropDisabledTemplateFields(job, null);
   if (job.spec !== undefined && job.spec.manualSelector !== true) generateSelector(job);
-  const labels = job.spec?.template?.metadata?.labels ?? {};
-  if (Object.keys(job.metadata.labels ?? {}).length === 0 && Object.keys(labels).length > 0) {
-    job.metadata.labels = { ...labels };
-  }
+  labelLikeTemplate(job);
   clearStatus(jobs, job);
   job.metadata.generation = 1;
+}
+
+/** A job without labels of its own has those of its template, also when a client takes them away. */
+export function labelLikeTemplate(job: Draft<Job>): void {
+  const labels = job.spec?.template?.metadata?.labels ?? {};
+  if (Object.keys(job.metadata.labels ?? {}).length > 0 || Object.keys(labels).length === 0) return;
+  job.metadata.labels = { ...labels };
 }
 
 // What the client set stays: validation refuses it when it contradicts.

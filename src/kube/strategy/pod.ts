@@ -45,17 +45,18 @@ export function preparePodForCreate(pod: Draft<Pod>): void {
   dropDisabledPodFields(pod.spec, undefined);
   pod.status.qosClass = qosClassOf(pod.spec);
   mergeMatchLabelKeys(pod);
-  if ((pod.spec.schedulingGates ?? []).length > 0) pod.status.conditions = [gatedCondition()];
+  if ((pod.spec.schedulingGates ?? []).length > 0) pod.status.conditions = [gatedCondition(pod)];
 }
 
-function gatedCondition(): Draft<PodCondition> {
+// The condition is as old as the pod, whose times the registry has set before.
+function gatedCondition({ metadata }: Draft<Pod>): Draft<PodCondition> {
   const condition: Draft<PodCondition> = {
     type: 'PodScheduled',
     status: 'False',
     reason: 'SchedulingGated',
     message: 'Scheduling is blocked due to non-empty scheduling gates',
   };
-  Object.assign(condition, { lastProbeTime: null, lastTransitionTime: null });
+  Object.assign(condition, { lastProbeTime: null, lastTransitionTime: metadata.creationTimestamp ?? null });
   return condition;
 }
 

@@ -11,11 +11,11 @@ export type ColumnText = string;
 
 /** Makes a table whose first column is the object's name. */
 export function tableWith<T extends KubeObject>(
-  columns: readonly ColumnText[],
+  columns: readonly (ColumnText | TableColumn)[],
   cells: (object: T, age: (timestamp: string | undefined) => string, nowMs: number) => readonly Cell[],
 ): Table<T> {
   return {
-    columns: [nameColumn, ...columns.map(columnOf)],
+    columns: [nameColumn, ...columns.map((column) => (typeof column === 'string' ? columnOf(column) : column))],
     row: (object, nowMs) => [object.metadata.name ?? '', ...cells(object, (t) => ageOf(t, nowMs), nowMs)],
   };
 }

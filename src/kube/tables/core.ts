@@ -1,5 +1,5 @@
 import type { Table } from '../kind.ts';
-import { humanDuration } from '../kinds/name-and-age.ts';
+import { ageOf } from '../kinds/name-and-age.ts';
 import type {
   ConfigMap,
   Endpoints,
@@ -33,9 +33,10 @@ export const namespaceTable = tableWith<Namespace>(['Status', 'Age'], (o, age) =
   age(o.metadata.creationTimestamp),
 ]);
 
-export const limitRangeTable = tableWith<LimitRange>(['Created At:date'], (o) => [
-  o.metadata.creationTimestamp ?? null,
-]);
+export const limitRangeTable: Table<LimitRange> = {
+  ...tableWith<LimitRange>(['Created At:date'], (o) => [o.metadata.creationTimestamp ?? null]),
+  hasNullRows: true,
+};
 
 const endpointsShown = 3;
 
@@ -217,8 +218,7 @@ export const eventTable: Table<Event> = {
     { ...nameColumn, priority: 1 },
   ],
   row(event, nowMs) {
-    const since = (time: string | undefined) =>
-      time === undefined ? '<unknown>' : humanDuration(nowMs - Date.parse(time));
+    const since = (time: string | null | undefined) => ageOf(time, nowMs);
     const first = since(event.firstTimestamp ?? event.eventTime);
     const last =
       event.series !== undefined

@@ -1,3 +1,4 @@
+import type { Table } from '../kind.ts';
 import { humanDuration } from '../kinds/name-and-age.ts';
 import type { KubeObject } from '../object.ts';
 import type {
@@ -28,11 +29,14 @@ import type {
   VolumeAttachment,
   VolumeAttributesClass,
 } from '../types.gen.ts';
-import { none, selectorText, tableWith } from './columns.ts';
+import { columnOf, none, selectorText, tableWith } from './columns.ts';
 
 const unset = '<unset>';
 
-export const createdAtTable = tableWith<KubeObject>(['Created At:date'], (o) => [o.metadata.creationTimestamp ?? null]);
+export const createdAtTable: Table = {
+  ...tableWith<KubeObject>(['Created At:date'], (o) => [o.metadata.creationTimestamp ?? null]),
+  hasNullRows: true,
+};
 
 export const apiServiceTable = tableWith<APIService>(['Service', 'Available', 'Age'], (o, age) => {
   const service = o.spec?.service;
@@ -218,10 +222,10 @@ export const leaseTable = tableWith<Lease>(['Holder', 'Age'], (o, age) => [
   age(o.metadata.creationTimestamp),
 ]);
 
-export const runtimeClassTable = tableWith<RuntimeClass>(['Handler', 'Age'], (o, age) => [
-  o.handler,
-  age(o.metadata.creationTimestamp),
-]);
+export const runtimeClassTable = tableWith<RuntimeClass>(
+  [{ ...columnOf('Handler'), description: '' }, 'Age'],
+  (o, age) => [o.handler, age(o.metadata.creationTimestamp)],
+);
 
 const itemsShown = 3;
 
