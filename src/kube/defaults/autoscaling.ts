@@ -1,4 +1,5 @@
 import type { Draft } from '../draft.ts';
+import { shownMember } from '../schema/empty-members.ts';
 import type {
   AutoscalingV1HorizontalPodAutoscaler,
   HorizontalPodAutoscaler,
@@ -37,7 +38,9 @@ function withDefaults(
   rules: Draft<HPAScalingRules> | undefined,
   defaults: Draft<HPAScalingRules>,
 ): Draft<HPAScalingRules> {
-  return { ...defaults, ...rules };
+  const { policies, ...others } = defaults;
+  // An empty list is a choice, which validation refuses.
+  return { ...others, ...(shownMember(rules, 'policies') === null && { policies }), ...rules };
 }
 
 /** autoscaling/v1: the defaults that version 2, in which it is stored, would give it. */

@@ -9,16 +9,38 @@ import {
   roles,
 } from '../resources.gen.ts';
 import { csrApproval, csrStatus, prepareCsrForCreate, prepareCsrForUpdate } from '../strategy/certificate.ts';
+import {
+  validateClusterRole,
+  validateClusterRoleUpdate,
+  validateRole,
+  validateRoleUpdate,
+} from '../validation/rbac/role.ts';
+import {
+  validateClusterRoleBinding,
+  validateClusterRoleBindingUpdate,
+  validateRoleBinding,
+  validateRoleBindingUpdate,
+} from '../validation/rbac/role-binding.ts';
 import { kindOf } from './kind-of.ts';
 
 const rbac = { allowCreateOnUpdate: true, validateName: nameIsPathSegment };
 
 /** Who may do what, and certificates for those who are. */
 export const accessKinds: readonly Kind[] = [
-  kindOf(clusterroles, rbac),
-  kindOf(clusterrolebindings, { ...rbac, setDefaults: setRoleBindingDefaults }),
-  kindOf(roles, rbac),
-  kindOf(rolebindings, { ...rbac, setDefaults: setRoleBindingDefaults }),
+  kindOf(clusterroles, { ...rbac, validateCreate: validateClusterRole, validateUpdate: validateClusterRoleUpdate }),
+  kindOf(clusterrolebindings, {
+    ...rbac,
+    setDefaults: setRoleBindingDefaults,
+    validateCreate: validateClusterRoleBinding,
+    validateUpdate: validateClusterRoleBindingUpdate,
+  }),
+  kindOf(roles, { ...rbac, validateCreate: validateRole, validateUpdate: validateRoleUpdate }),
+  kindOf(rolebindings, {
+    ...rbac,
+    setDefaults: setRoleBindingDefaults,
+    validateCreate: validateRoleBinding,
+    validateUpdate: validateRoleBindingUpdate,
+  }),
   kindOf(certificatesigningrequests, {
     prepareForCreate: prepareCsrForCreate,
     prepareForUpdate: prepareCsrForUpdate,

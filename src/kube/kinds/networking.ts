@@ -20,24 +20,67 @@ import {
   statusOnly,
   statusSubresource,
 } from '../strategy/status.ts';
+import { validateEndpointSlice, validateEndpointSliceUpdate } from '../validation/discovery/endpoint-slice.ts';
+import {
+  validateIngress,
+  validateIngressStatusUpdate,
+  validateIngressUpdate,
+} from '../validation/networking/ingress.ts';
+import { validateIngressClass, validateIngressClassUpdate } from '../validation/networking/ingress-class.ts';
+import { validateIpAddress, validateIpAddressUpdate } from '../validation/networking/ip-address.ts';
+import { validateNetworkPolicy, validateNetworkPolicyUpdate } from '../validation/networking/network-policy.ts';
+import {
+  validateServiceCidr,
+  validateServiceCidrStatusUpdate,
+  validateServiceCidrUpdate,
+} from '../validation/networking/service-cidr.ts';
+import {
+  validatePodDisruptionBudget,
+  validatePodDisruptionBudgetStatusUpdate,
+  validatePodDisruptionBudgetUpdate,
+} from '../validation/policy/pod-disruption-budget.ts';
 import { kindOf } from './kind-of.ts';
 import { countedSpec } from './plain.ts';
 
 const resetFields = specAndStatusResetFields();
 
 export const networkingKinds: readonly Kind[] = [
-  kindOf(ingressclasses, { ...countedSpec('spec'), setDefaults: setIngressClassDefaults }),
+  kindOf(ingressclasses, {
+    ...countedSpec('spec'),
+    setDefaults: setIngressClassDefaults,
+    validateCreate: validateIngressClass,
+    validateUpdate: validateIngressClassUpdate,
+  }),
   kindOf(ingresses, {
     ...specAndStatus(ingresses),
+    validateCreate: validateIngress,
+    validateUpdate: validateIngressUpdate,
     warnings: ingressWarnings,
-    subresources: { status: statusSubresource() },
+    subresources: { status: statusSubresource({ validateUpdate: validateIngressStatusUpdate }) },
     resetFields,
   }),
-  kindOf(ipaddresses, { validateName: nameIsIpAddress }),
-  kindOf(networkpolicies, { ...countedSpec('spec'), setDefaults: setNetworkPolicyDefaults }),
-  kindOf(servicecidrs, { ...statusOnly(servicecidrs), subresources: { status: statusSubresource() }, resetFields }),
+  kindOf(ipaddresses, {
+    validateName: nameIsIpAddress,
+    validateCreate: validateIpAddress,
+    validateUpdate: validateIpAddressUpdate,
+  }),
+  kindOf(networkpolicies, {
+    ...countedSpec('spec'),
+    setDefaults: setNetworkPolicyDefaults,
+    validateCreate: validateNetworkPolicy,
+    validateUpdate: validateNetworkPolicyUpdate,
+  }),
+  kindOf(servicecidrs, {
+    ...statusOnly(servicecidrs),
+    validateCreate: validateServiceCidr,
+    validateUpdate: validateServiceCidrUpdate,
+    subresources: { status: statusSubresource({ validateUpdate: validateServiceCidrStatusUpdate }) },
+    resetFields,
+  }),
   kindOf(endpointslices, {
     setDefaults: setEndpointSliceDefaults,
+    validateCreate: validateEndpointSlice,
+    validateUpdate: validateEndpointSliceUpdate,
     warnings: endpointSliceWarnings,
     prepareForCreate(slice) {
       slice.metadata.generation = 1;
@@ -54,7 +97,9 @@ export const networkingKinds: readonly Kind[] = [
     ...specAndStatus(poddisruptionbudgets),
     allowUnconditionalUpdate: false,
     validateName: nameIsPathSegment,
-    subresources: { status: statusSubresource() },
+    validateCreate: validatePodDisruptionBudget,
+    validateUpdate: validatePodDisruptionBudgetUpdate,
+    subresources: { status: statusSubresource({ validateUpdate: validatePodDisruptionBudgetStatusUpdate }) },
     resetFields,
   }),
 ];

@@ -1,4 +1,4 @@
-import { autoscalerFromV1, autoscalerToV1 } from '../conversion/horizontal-pod-autoscaler.ts';
+import { autoscalerAnnotations, autoscalerFromV1, autoscalerToV1 } from '../conversion/horizontal-pod-autoscaler.ts';
 import {
   setDaemonSetDefaults,
   setDeploymentDefaults,
@@ -25,13 +25,15 @@ import {
   prepareDaemonSetForUpdate,
   prepareDeploymentForCreate,
   prepareDeploymentForUpdate,
+  setTemplateGenerationDefault,
+  templateGeneration,
 } from '../strategy/apps.ts';
 import {
   dropDisabledCronJobFields,
   dropDisabledStatefulSetFields,
   dropDisabledTemplateFields,
 } from '../strategy/disabled-fields.ts';
-import { prepareJobForCreate } from '../strategy/job.ts';
+import { labelLikeTemplate, prepareJobForCreate } from '../strategy/job.ts';
 import { specAndStatus, specAndStatusResetFields, statusOnly, statusSubresource } from '../strategy/status.ts';
 import {
   cronJobWarnings,
@@ -39,7 +41,7 @@ import {
   statefulSetWarnings,
   templateWarnings,
 } from '../strategy/template-warnings.ts';
-import type { Job } from '../types.gen.ts';
+import type { AutoscalingV1HorizontalPodAutoscaler, HorizontalPodAutoscaler, Job } from '../types.gen.ts';
 import {
   validateControllerRevision,
   validateControllerRevisionUpdate,
@@ -64,6 +66,11 @@ import {
   validateStatefulSetStatusUpdate,
   validateStatefulSetUpdate,
 } from '../validation/apps/stateful-set.ts';
+import {
+  validateAutoscaler,
+  validateAutoscalerStatusUpdate,
+  validateAutoscalerUpdate,
+} from '../validation/autoscaling/horizontal-pod-autoscaler.ts';
 import { validateCronJob, validateCronJobUpdate } from '../validation/batch/cron-job.ts';
 import { validateJob, validateJobUpdate } from '../validation/batch/job.ts';
 import { validateJobStatusUpdate } from '../validation/batch/job-status.ts';
@@ -71,21 +78,35 @@ import { kindOf } from './kind-of.ts';
 
 const resetFields = specAndStatusResetFields();
 
+// Both versions are checked in the form in which they are stored.
+function stored(autoscaler: AutoscalingV1HorizontalPodAutoscaler): HorizontalPodAutoscaler {
+  return autoscalerFromV1(autoscaler) as HorizontalPodAutoscaler;
+}
+
+const prepareJob = specAndStatus(jobs, dropDisabledTemplateFields);
+
 export const workloadKinds: readonly Kind[] = [
   kindOf(controllerrevisions, {
     validateCreate: validateControllerRevision,
     validateUpdate: validateControllerRevisionUpdate,
   }),
-  kindOf(daemonsets, {
-    setDefaults: setDaemonSetDefaults,
-    prepareForCreate: prepareDaemonSetForCreate,
-    prepareForUpdate: prepareDaemonSetForUpdate,
-    validateCreate: validateDaemonSet,
-    validateUpdate: validateDaemonSetUpdate,
-    warnings: templateWarnings,
-    subresources: { status: statusSubresource({ validateUpdate: validateDaemonSetStatusUpdate }) },
-    resetFields,
-  }),
+  kindOf(
+    daemonsets,
+    {
+      setDefaults(daemonSet) {
+        setDaemonSetDefaults(daemonSet);
+        setTemplateGenerationDefault(daemonSet);
+      },
+      prepareForCreate: prepareDaemonSetForCreate,
+      prepareForUpdate: prepareDaemonSetForUpdate,
+      validateCreate: validateDaemonSet,
+      validateUpdate: validateDaemonSetUpdate,
+      warnings: templateWarnings,
+      subresources: { status: statusSubresource({ validateUpdate: validateDaemonSetStatusUpdate }) },
+      resetFields,
+    },
+    { fieldAnnotations: [templateGeneration] },
+  ),
   kindOf(deployments, {
     setDefaults: setDeploymentDefaults,
     prepareForCreate: prepareDeploymentForCreate,
@@ -118,9 +139,13 @@ export const workloadKinds: readonly Kind[] = [
     resetFields,
   }),
   kindOf(jobs, {
-    ...specAndStatus(jobs, dropDisabledTemplateFields),
+    ...prepareJob,
     setDefaults: setJobDefaults,
     prepareForCreate: prepareJobForCreate,
+    prepareForUpdate(job, old) {
+      prepareJob.prepareForUpdate(job, old);
+      labelLikeTemplate(job);
+    },
     validateCreate: validateJob,
     validateUpdate: validateJobUpdate,
     warnings: namedTemplateWarnings,
@@ -140,7 +165,9 @@ export const workloadKinds: readonly Kind[] = [
   kindOf(horizontalpodautoscalers, {
     ...statusOnly(horizontalpodautoscalers),
     setDefaults: setAutoscalerDefaults,
-    subresources: { status: statusSubresource() },
+    validateCreate: validateAutoscaler,
+    validateUpdate: validateAutoscalerUpdate,
+    subresources: { status: statusSubresource({ validateUpdate: validateAutoscalerStatusUpdate }) },
     resetFields,
   }),
   kindOf(
@@ -148,9 +175,18 @@ export const workloadKinds: readonly Kind[] = [
     {
       ...statusOnly(autoscalingV1Horizontalpodautoscalers),
       setDefaults: setAutoscalerV1Defaults,
-      subresources: { status: statusSubresource() },
+      validateCreate: (autoscaler) => validateAutoscaler(stored(autoscaler)),
+      validateUpdate: (autoscaler, old) => validateAutoscalerUpdate(stored(autoscaler), stored(old)),
+      subresources: {
+        status: statusSubresource({
+          validateUpdate: (autoscaler, old) => validateAutoscalerStatusUpdate(stored(autoscaler), stored(old)),
+        }),
+      },
       resetFields,
     },
-    { storage: { resource: horizontalpodautoscalers, toStorage: autoscalerFromV1, fromStorage: autoscalerToV1 } },
+    {
+      storage: { resource: horizontalpodautoscalers, toStorage: autoscalerFromV1, fromStorage: autoscalerToV1 },
+      fieldAnnotations: autoscalerAnnotations,
+    },
   ),
 ];

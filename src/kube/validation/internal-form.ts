@@ -1,5 +1,6 @@
 import { withSortedKeys } from '../go-json.ts';
 import { shownMember } from '../schema/empty-members.ts';
+import { otherShapes } from './internal-shapes-others.ts';
 import { podShapes } from './internal-shapes-pod.ts';
 import { storageShapes } from './internal-shapes-storage.ts';
 import { workloadShapes } from './internal-shapes-workload.ts';
@@ -41,7 +42,7 @@ const metaShapes: Shapes = {
   LabelSelectorRequirement: 'key operator +values~',
 };
 
-const shapes: Shapes = { ...metaShapes, ...storageShapes, ...podShapes, ...workloadShapes };
+const shapes: Shapes = { ...metaShapes, ...storageShapes, ...podShapes, ...workloadShapes, ...otherShapes };
 const parsed = new Map<string, readonly Member[]>();
 
 const signs: Readonly<Record<string, Kind>> = {
