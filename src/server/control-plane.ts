@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { type ApiServer, createApiServer } from '../apiserver/api-server.ts';
 import { ensureExtensionAuthentication } from '../apiserver/authn/extension-config.ts';
@@ -12,7 +11,6 @@ import { createControllers } from '../controllers/all.ts';
 import { reconcileKubernetesService } from '../controllers/kubernetes-service.ts';
 import { assert } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
-import { errorCode, WherryError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Backend } from '../datastore/backend.ts';
 import { openSqliteBackend } from '../datastore/sqlite/backend.ts';
@@ -23,6 +21,7 @@ import { createManager, type Manager } from '../runtime/manager.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import { localPathAccount } from './addons.ts';
 import { startCompaction } from './compaction.ts';
+import { addControllerMetrics, addDatastoreMetrics, addProcessMetrics, addSchedulerMetrics } from './metrics.ts';
 import { nthAddress, type ServerOptions } from './options.ts';
 import type { Paths } from './paths.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
@@ -128,6 +127,9 @@ export async function startControlPlane(context: ControlPlaneOptions): Promise<C
       log: log.child({ room: 'controllers' }),
     });
     stack.use(manager);
+    addProcessMetrics(api.metrics);
+    addDatastoreMetrics(api.metrics, paths.db);
+    addControllerMetrics(api.metrics, manager);
     await progress.step('Controllers', () =>
       manager.run(
         createControllers({
@@ -145,7 +147,10 @@ export async function startControlPlane(context: ControlPlaneOptions): Promise<C
       const events = stack.use(
         createEventRecorder({ client: schedulerClient, clock, log: room, component: 'default-scheduler' }),
       );
-      await stack.use(new Scheduler({ client: schedulerClient, informers: manager, events, clock, log: room })).start();
+      const context = { client: schedulerClient, informers: manager, events, clock, log: room };
+      const scheduler = stack.use(new Scheduler(context));
+      await scheduler.start();
+      addSchedulerMetrics(api.metrics, scheduler);
     });
     const owned = stack.move();
     return {
@@ -215,30 +220,6 @@ async function startApi({ options, clock, log }: ControlPlaneOptions, backend: B
     return { api, security };
   } catch (cause) {
     await api[Symbol.asyncDispose]();
-    if (errorCode(cause) !== 'EADDRINUSE') throw cause;
-    throw new WherryError(
-      'PORT_IN_USE',
-      `port ${options.httpsListenPort} of ${options.bindAddress} is in use${holderOf(options.httpsListenPort)}`,
-      {
-        cause,
-        hint: 'stop that program, or give another --https-listen-port',
-      },
-    );
+    throw cause;
   }
-}
-
-/** ` by process 123 (nginx)`, as far as /proc tells; empty when it does not. */
-function holderOf(port: number): string {
-  const holder = listenerOf(port, readFileSync('/proc/net/tcp', 'utf8'));
-  return holder === undefined ? '' : ` (socket inode ${holder})`;
-}
-
-/** The inode of the socket that listens on a port, from the text of /proc/net/tcp (proc(5)). */
-export function listenerOf(port: number, table: string): string | undefined {
-  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  for (const line of table.split('\n').slice(1)) {
-    const [, local = '', , state, , , , , , inode] = line.trim().split(/\s+/);
-    if (local.endsWith(suffix) && state === '0A') return inode;
-  }
-  return undefined;
 }

@@ -14,6 +14,7 @@ import { Forwarder, upstreamsOf } from '../network/dns/forwarder.ts';
 import { DnsServer } from '../network/dns/server.ts';
 import { ServiceProxy } from '../network/services/service-proxy.ts';
 import { createNodeAgent, type NodeAgent } from '../node/agent.ts';
+import { standardParts } from '../node/standard-parts.ts';
 import { startUsageSampler } from '../node/stats/usage-sampler.ts';
 import { createNodeAccess } from '../node/streaming/access.ts';
 import { createNodeListener } from '../node/streaming/listener.ts';
@@ -22,8 +23,8 @@ import { createEventRecorder } from '../runtime/event-recorder.ts';
 import { createLocalPathControllers } from '../storage/localpath/provisioner.ts';
 import { ensureAddons } from './addons.ts';
 import type { ControlPlane } from './control-plane.ts';
+import { addDnsMetrics, addNodeMetrics } from './metrics.ts';
 import { bridge, clusterNames, serviceTable } from './names.ts';
-import { nodeParts } from './node-parts.ts';
 import type { ServerOptions } from './options.ts';
 import type { Paths } from './paths.ts';
 import { ensureNodePki } from './pki/pki.ts';
@@ -61,6 +62,7 @@ export async function startLocalNode(context: LocalNodeOptions): Promise<LocalNo
     await progress.step('Addons', () => ensureAddons(controlPlane.client, options));
     const running = await progress.step('Node agent', () => startAgent(context, stack));
     agent = running;
+    addNodeMetrics(controlPlane.api.metrics, running, options.nodeName);
     const node = await progress.step(
       'Node',
       () => untilReady(manager.of(nodes), options.nodeName, clock),
@@ -130,7 +132,7 @@ async function startAgent(context: LocalNodeOptions, stack: AsyncDisposableStack
     ...(options.containerRuntimeEndpoint === undefined
       ? {}
       : { containerRuntimeEndpoint: options.containerRuntimeEndpoint }),
-    parts: nodeParts,
+    parts: standardParts,
   });
   await agent.start();
   await startStreaming(context, agent, client, stack);
@@ -241,6 +243,8 @@ async function startDns(
   });
   await dns.listen();
   stack.use(dns);
+  const host = options.clusterDns.includes(':') ? `[${options.clusterDns}]` : options.clusterDns;
+  addDnsMetrics(controlPlane.api.metrics, dns.counts, `dns://${host}:${dnsPort}`);
 }
 
 async function startProxy(context: LocalNodeOptions, node: Node, stack: AsyncDisposableStack): Promise<void> {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { pods } from '../../src/kube/resources.gen.ts';
-import { nodeParts } from '../../src/server/node-parts.ts';
+import { standardParts } from '../../src/node/standard-parts.ts';
 import { startNode } from './node-harness.ts';
 
 async function containerdPid(folder: string): Promise<number> {
@@ -27,7 +27,7 @@ test('after kill -9 running containers are adopted, and after that of containerd
     child.kill('SIGKILL');
     await once(child, 'exit');
 
-    await using node = await startNode(nodeParts, { folder });
+    await using node = await startNode(standardParts, { folder });
     assert.equal(await containerdPid(folder), pid);
     const { client } = node.api;
     const kept = await node.until('kept', 'it is seen', (pod) => pod !== undefined);

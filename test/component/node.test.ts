@@ -5,14 +5,14 @@ import { after, before, test } from 'node:test';
 import { systemClock } from '../../src/core/clock.ts';
 import { leases, nodes, pods, secrets } from '../../src/kube/resources.gen.ts';
 import type { Container, Node, Pod } from '../../src/kube/types.gen.ts';
-import { nodeParts } from '../../src/server/node-parts.ts';
+import { standardParts } from '../../src/node/standard-parts.ts';
 import { busyboxImage, imageArchive } from '../testbed/images/images.ts';
 import { startRegistry } from '../testbed/registry.ts';
 import { type NodeHarness, nodeName, startNode } from './node-harness.ts';
 
 let node: NodeHarness;
 before(async () => {
-  node = await startNode(nodeParts);
+  node = await startNode(standardParts);
 });
 after(async () => {
   await node[Symbol.asyncDispose]();

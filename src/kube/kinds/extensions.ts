@@ -8,6 +8,7 @@ import {
   setValidatingWebhooksDefaults,
 } from '../defaults/extensions.ts';
 import type { Kind } from '../kind.ts';
+import { nameIsPathSegment } from '../names.ts';
 import {
   apiservices,
   customresourcedefinitions,
@@ -27,6 +28,7 @@ import {
   validateDefinitionStatus,
   validateDefinitionUpdate,
 } from '../validation/apiextensions/definition.ts';
+import { validateApiService } from '../validation/apiregistration/api-service.ts';
 import { kindOf } from './kind-of.ts';
 import { countedSpec } from './plain.ts';
 
@@ -38,6 +40,9 @@ export const extensionKinds: readonly Kind[] = [
     ...statusOnly(apiservices),
     ...conditional,
     prepareForCreate: prepareApiServiceForCreate,
+    validateName: nameIsPathSegment,
+    validateCreate: validateApiService,
+    validateUpdate: validateApiService,
     setDefaults: setApiServiceDefaults,
     subresources: { status: statusSubresource({ restoresMetadata: true }) },
     resetFields: statusOnlyResetFields,
