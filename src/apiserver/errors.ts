@@ -170,6 +170,15 @@ export function conversionNotAcceptable(message: string): StatusError {
   return failure({ code: 406, reason: 'NotAcceptable', message });
 }
 
+/** An object that has no protobuf form. */
+export function notMarshalable(kind: string): StatusError {
+  return failure({ code: 406, reason: 'NotAcceptable', message: `object *${kind} ${noProtobuf}` });
+}
+
+/** Upstream's words for what has no protobuf form; the Go type of the object stands before them. */
+export const noProtobuf =
+  'does not implement the protobuf marshalling interface and cannot be encoded to a protobuf message';
+
 export function unsupportedMediaType(accepted: readonly string[]): StatusError {
   return failure({
     code: 415,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isEncodable } from '../../kube/protobuf/encode.ts';
 import type { Resource } from '../../kube/resource.ts';
 import type { Answer, Call } from '../answer.ts';
 import { contentTypeOf, encodeValue } from '../http/encode.ts';
@@ -95,7 +96,9 @@ export class Discovery implements Disposable {
   }
 
   #answer(call: Call, document: object): Answer {
-    const target = negotiate(call.header?.('accept'), false, isPretty(call));
+    const asked = negotiate(call.header?.('accept'), { isList: false, isPretty: isPretty(call) });
+    const hasForm = asked.serializer !== 'protobuf' || isEncodable(document);
+    const target: Target = hasForm ? asked : { ...asked, serializer: 'json' };
     return raw(200, contentTypeOf(target), encode(document, target));
   }
 }

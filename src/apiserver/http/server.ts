@@ -24,17 +24,19 @@ import {
   tooManyRequests,
   unauthorized,
 } from '../errors.ts';
-import { negotiate, plainJson, type Target } from '../media-type.ts';
+import { checkStreams, negotiate, negotiateStatus, plainJson, type Target } from '../media-type.ts';
 import type { RequestMetrics } from '../metrics.ts';
 import { parseDurationMs } from '../options.ts';
 import type { Query } from '../query.ts';
 import type { RequestInfo } from '../request.ts';
 import { parseRequestInfo, RequestInfoError } from '../request-info.ts';
-import { contentTypeOf, encodeList, encodeValue, listMetaOf } from './encode.ts';
+import { bodyLimitBytes } from './body.ts';
+import { contentTypeOf, encodeValue } from './encode.ts';
 import { Exchange, type Request, type Response, UpgradeExchange } from './exchange.ts';
 import { InFlight } from './in-flight.ts';
+import { ListEncoder, listMetaOf } from './list-encoder.ts';
 import { Peers } from './peer.ts';
-import { streamWatch } from './watch-response.ts';
+import { streamWatch, watchBacklogBytes } from './watch-response.ts';
 
 const gzip = promisify(gzipCallback);
 
@@ -55,7 +57,14 @@ export const serverLimits = {
   handshakeTimeoutMs: 10_000,
   /** When the server ends: time that peers get to take what was sent. */
   flushTimeoutMs: 1000,
+  /** Largest request body; upstream's limit. */
+  bodyBytes: bodyLimitBytes,
+  /** What a watcher may leave unread before its watch is ended. */
+  watchBacklogBytes,
 } as const;
+
+/** The same with other numbers, for servers that are smaller and for tests. */
+export type ServerLimits = { readonly [K in keyof typeof serverLimits]: number };
 
 /** PEM texts. Clients may present a certificate of `clientCa`. */
 export interface TlsMaterial {
@@ -71,6 +80,8 @@ export interface HttpServerOptions {
   readonly log: Log;
   readonly tls: TlsMaterial;
   readonly metrics: RequestMetrics;
+  /** Bounds that differ from serverLimits. */
+  readonly limits?: Partial<ServerLimits>;
 }
 
 /** The HTTPS door of the API server: HTTP/1.1 and HTTP/2 on one port. */
@@ -79,16 +90,18 @@ export class HttpServer implements AsyncDisposable {
   readonly #server: Http2SecureServer;
   readonly #connections = new Set<Socket>();
   readonly #watches = new Set<Disposable>();
-  readonly #inFlight = new InFlight({
-    readOnly: serverLimits.readOnlyInFlight,
-    mutating: serverLimits.mutatingInFlight,
-  });
+  readonly #limits: ServerLimits;
+  readonly #inFlight: InFlight;
   readonly #peers = new Peers();
+  readonly #lists = new ListEncoder();
   #isEnding = false;
   #idle: (() => void) | undefined;
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
+    this.#limits = { ...serverLimits, ...options.limits };
+    const { readOnlyInFlight: readOnly, mutatingInFlight: mutating } = this.#limits;
+    this.#inFlight = new InFlight({ readOnly, mutating });
     this.#server = createSecureServer(
       {
         ...contextOf(options.tls),
@@ -96,7 +109,7 @@ export class HttpServer implements AsyncDisposable {
         requestCert: true,
         rejectUnauthorized: false,
         minVersion: 'TLSv1.2',
-        handshakeTimeout: serverLimits.handshakeTimeoutMs,
+        handshakeTimeout: this.#limits.handshakeTimeoutMs,
         settings: { maxConcurrentStreams: 250, initialWindowSize: 1024 * 1024 },
       },
       (request, response) => this.#serve(request, response),
@@ -106,9 +119,9 @@ export class HttpServer implements AsyncDisposable {
       requestTimeout: number;
       keepAliveTimeout: number;
     };
-    http1.headersTimeout = serverLimits.headersTimeoutMs;
-    http1.requestTimeout = serverLimits.receiveTimeoutMs;
-    http1.keepAliveTimeout = serverLimits.keepAliveTimeoutMs;
+    http1.headersTimeout = this.#limits.headersTimeoutMs;
+    http1.requestTimeout = this.#limits.receiveTimeoutMs;
+    http1.keepAliveTimeout = this.#limits.keepAliveTimeoutMs;
     this.#server.on('connection', (socket: Socket) => {
       socket.setNoDelay(true);
       socket.setKeepAlive(true, 30_000);
@@ -169,7 +182,7 @@ export class HttpServer implements AsyncDisposable {
     // What was answered is still on its way; a peer that takes nothing is cut off.
     await new Promise((resolve) => setImmediate(resolve));
     for (const connection of [...this.#connections]) connection.destroySoon();
-    const timer = this.#options.clock.after(serverLimits.flushTimeoutMs, () => {
+    const timer = this.#options.clock.after(this.#limits.flushTimeoutMs, () => {
       for (const connection of [...this.#connections]) connection.destroy();
     });
     await closed;
@@ -181,7 +194,7 @@ export class HttpServer implements AsyncDisposable {
   }
 
   #serve(request: Request, response: Response): void {
-    const exchange = new Exchange(request, response);
+    const exchange = new Exchange(request, this.#limits.bodyBytes, response);
     void this.#answer(exchange).catch((thrown: unknown) => {
       this.#options.log.error('an answer could not be sent', { path: exchange.path, error: toError(thrown) });
       exchange.destroy();
@@ -189,7 +202,7 @@ export class HttpServer implements AsyncDisposable {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const exchange = new UpgradeExchange(request, socket, head);
+    const exchange = new UpgradeExchange(request, this.#limits.bodyBytes, socket, head);
     void this.#answer(exchange).catch((thrown: unknown) => {
       this.#options.log.error('an upgrade failed', { path: exchange.path, error: toError(thrown) });
       socket.destroy();
@@ -199,7 +212,7 @@ export class HttpServer implements AsyncDisposable {
   async #answer(exchange: Exchange): Promise<void> {
     const { metrics, clock } = this.#options;
     const started = clock.monotonic();
-    let target: Target = plainJson;
+    let target: Target | undefined;
     let info: RequestInfo | undefined;
     let code: number;
     try {
@@ -207,7 +220,7 @@ export class HttpServer implements AsyncDisposable {
       const answer = this.#prepare(exchange, info, (chosen) => {
         target = chosen;
       });
-      code = await this.#send(exchange, answer instanceof Promise ? await answer : answer, target);
+      code = await this.#send(exchange, answer instanceof Promise ? await answer : answer, target ?? plainJson);
     } catch (thrown) {
       code = await this.#refuse(exchange, thrown, target);
     }
@@ -251,7 +264,8 @@ export class HttpServer implements AsyncDisposable {
     const destination = destinationOf(dispatcher, exchange.method, info);
     if (destination.type !== 'route' && destination.type !== 'nowhere') {
       const isCollection = info.name === '' && exchange.method === 'GET';
-      chosen(negotiate(exchange.header('accept'), isCollection, exchange.wantsPretty));
+      const isCustom = hasCustomForm(destination, info);
+      chosen(negotiate(exchange.header('accept'), { isList: isCollection, isPretty: exchange.wantsPretty, isCustom }));
       if (exchange.query.has('timeout')) checkTimeout(exchange.query);
     }
     const call = exchange.call(info, user);
@@ -285,7 +299,7 @@ export class HttpServer implements AsyncDisposable {
   #withDeadline(exchange: Exchange, answer: Promise<Answer>, call: Call): Promise<Answer> {
     const asked = exchange.query.has('timeout') ? parseDurationMs(exchange.query.get('timeout') ?? '') : null;
     const limit =
-      asked !== null && asked > 0 ? Math.min(asked, serverLimits.requestTimeoutMs) : serverLimits.requestTimeoutMs;
+      asked !== null && asked > 0 ? Math.min(asked, this.#limits.requestTimeoutMs) : this.#limits.requestTimeoutMs;
     return new Promise((resolve, reject) => {
       const timer = this.#options.clock.after(limit, () => {
         exchange.abort();
@@ -313,15 +327,17 @@ export class HttpServer implements AsyncDisposable {
       }
       case 'list': {
         const isPlain = target.convert === null && target.serializer === 'json' && !target.pretty;
-        const bytes = isPlain ? encodeList(answer) : encodeValue(this.#listValue(exchange, answer, target), target);
+        const bytes = isPlain ? this.#lists.encode(answer) : encodeValue(this.#listValue(exchange, answer, target), target);
         await this.#sendBytes(exchange, 200, contentTypeOf(target), bytes);
         return 200;
       }
       case 'watch': {
         const include = target.convert?.kind === 'Table' ? includeOf(exchange) : 'Metadata';
-        exchange.head(200, { 'content-type': 'application/json' });
+        checkStreams(target);
+        const type = contentTypeOf(target);
+        exchange.head(200, { 'content-type': target.serializer === 'json' ? type : `${type};stream=watch` });
         const { clock } = this.#options;
-        const watch = streamWatch(answer.source, exchange, { clock, served: answer.served, target, include });
+        const watch = streamWatch(answer.source, exchange, { clock, served: answer.served, target, include, backlogBytes: this.#limits.watchBacklogBytes });
         this.#watches.add(watch);
         exchange.onClose(() => {
           this.#watches.delete(watch);
@@ -355,7 +371,7 @@ export class HttpServer implements AsyncDisposable {
   }
 
   async #sendBytes(exchange: Exchange, code: number, contentType: string, bytes: Buffer): Promise<void> {
-    if (bytes.length < serverLimits.gzipFromBytes || !exchange.acceptsGzip) {
+    if (bytes.length < this.#limits.gzipFromBytes || !exchange.acceptsGzip) {
       exchange.send(code, contentType, bytes);
       return;
     }
@@ -363,7 +379,7 @@ export class HttpServer implements AsyncDisposable {
     exchange.send(code, contentType, compressed, { 'content-encoding': 'gzip', vary: 'Accept-Encoding' });
   }
 
-  async #refuse(exchange: Exchange, thrown: unknown, target: Target): Promise<number> {
+  async #refuse(exchange: Exchange, thrown: unknown, target: Target | undefined): Promise<number> {
     if (thrown instanceof RequestInfoError) {
       const text = `Internal Server Error: ${JSON.stringify(exchange.path)}: failed to create RequestInfo: ${thrown.message}\n`;
       const answer = textAnswer(500, text);
@@ -378,7 +394,8 @@ export class HttpServer implements AsyncDisposable {
       error = internalError(toError(thrown).message);
     }
     const code = error.httpCode;
-    const form: Target = { ...target, convert: null };
+    const form: Target =
+      target === undefined ? negotiateStatus(exchange.header('accept')) : { ...target, convert: null };
     exchange.send(code, contentTypeOf(form), encodeValue(error.status, form), error.headers);
     return code;
   }
@@ -392,6 +409,12 @@ function malformedAnswer(error: Error): string {
   const body = `${JSON.stringify(methodNotAllowed().status)}\n`;
   const head = `HTTP/1.1 405 Method Not Allowed\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n`;
   return `${head}connection: close\r\n\r\n${body}`;
+}
+
+// The scale of a custom resource is of a built-in kind.
+function hasCustomForm(destination: Destination, info: RequestInfo): boolean {
+  if (destination.type !== 'kind' && destination.type !== 'subresource') return false;
+  return destination.served.isCustom && info.subresource !== 'scale';
 }
 
 function includeOf(exchange: Exchange): IncludeObject {

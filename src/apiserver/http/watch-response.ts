@@ -1,4 +1,5 @@
 import type { Clock } from '../../core/clock.ts';
+import { encodeWatchFrame } from '../../kube/protobuf/encode.ts';
 import { bookmarkObject, convertWatched, type IncludeObject } from '../convert-answer.ts';
 import type { ServedKind } from '../kind-registry.ts';
 import type { Target } from '../media-type.ts';
@@ -21,9 +22,11 @@ export interface WatchResponseOptions {
   readonly served: ServedKind;
   readonly target: Target;
   readonly include: IncludeObject;
+  /** What the watcher may leave unread before its watch is ended. */
+  readonly backlogBytes: number;
 }
 
-/** Writes a watch to a response as one JSON object a line. Disposing ends it. */
+/** Writes a watch to a response: one JSON object a line, or frames of protobuf. Disposing ends it. */
 export function streamWatch(source: WatchSource, stream: FrameStream, options: WatchResponseOptions): Disposable {
   const encode = encoderOf(options);
   let isOver = false;
@@ -43,7 +46,7 @@ export function streamWatch(source: WatchSource, stream: FrameStream, options: W
     watching = source.start({
       send(items) {
         if (isOver) return;
-        if (stream.writableLength > watchBacklogBytes) {
+        if (stream.writableLength > options.backlogBytes) {
           finish();
           return;
         }
@@ -61,24 +64,28 @@ const frameTail = Buffer.from('}\n');
 
 // Watchers that see the same form of the same change share its frame.
 function encoderOf({ served, target, include, clock }: WatchResponseOptions): (item: WatchItem) => Buffer {
-  const { convert } = target;
-  const form = convert === null ? served.apiVersion : undefined;
+  const { convert, serializer } = target;
+  const isProtobuf = serializer === 'protobuf';
+  const whole = (type: WatchItem['type'], object: object) =>
+    isProtobuf ? encodeWatchFrame(type, object) : line({ type, object });
   let isFirst = true;
   return (item) => {
-    if (item.type === 'ERROR') return line({ type: 'ERROR', object: item.status });
+    if (item.type === 'ERROR') return whole('ERROR', item.status);
     if (item.type === 'BOOKMARK') {
       const object = bookmarkObject(served, item.revision, item.initialEventsEnd, convert);
-      return line({ type: 'BOOKMARK', object });
+      return whole('BOOKMARK', object);
     }
     if (convert !== null) {
       const object = convertWatched(served, item.entry.object, convert, include, clock.now(), isFirst);
       isFirst = false;
-      return line({ type: item.type, object });
+      return whole(item.type, object);
     }
-    const key = `${item.type} ${form}`;
+    const key = `${item.type} ${served.apiVersion} ${serializer}`;
     const shared = item.frames?.get(key);
     if (shared !== undefined) return shared;
-    const frame = Buffer.concat([Buffer.from(`{"type":"${item.type}","object":`), item.entry.bytes, frameTail]);
+    const frame = isProtobuf
+      ? encodeWatchFrame(item.type, item.entry.object)
+      : Buffer.concat([Buffer.from(`{"type":"${item.type}","object":`), item.entry.bytes, frameTail]);
     item.frames?.set(key, frame);
     return frame;
   };

@@ -4,15 +4,18 @@ import { invalid as invalidField } from '../../kube/field-error.ts';
 import { goJson } from '../../kube/go-json.ts';
 import type { CustomRules } from '../../kube/kind.ts';
 import type { KubeObject } from '../../kube/object.ts';
+import { decodeEnvelope, type Envelope, openEnvelope } from '../../kube/protobuf/decode.ts';
+import { ProtobufError } from '../../kube/protobuf/wire-reader.ts';
 import { cannotBeHandled, decode } from '../../kube/schema/decode.ts';
 import type { Schema } from '../../kube/schema/schema.ts';
 import type { Body } from '../answer.ts';
-import { badRequest, invalid, unsupportedMediaType } from '../errors.ts';
+import { badRequest, invalid, noProtobuf, unsupportedMediaType } from '../errors.ts';
+import { protobufType } from '../media-type.ts';
 import type { FieldValidation } from '../options.ts';
 import { goJsonError } from './go-json-error.ts';
 
 /** Media types of request bodies that hold an object. */
-export const objectMediaTypes = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
+export const objectMediaTypes = ['application/json', 'application/yaml', protobufType];
 
 /** A body as a JSON value, before it is known to be anything. */
 export interface ParsedBody {
@@ -115,6 +118,7 @@ export function decodeBody(
   expected: Expected,
   fieldValidation: FieldValidation,
 ): DecodedObject {
+  if (body.type === 'bytes' && contentType === protobufType) return decodeProtobuf(body.bytes, expected);
   let parsed: ParsedBody;
   try {
     parsed = parseBody(body, contentType);
@@ -127,6 +131,29 @@ export function decodeBody(
     throw unrecognized(expected, why, body.bytes);
   }
   return decodeValue(parsed, expected, fieldValidation);
+}
+
+/** The same for protobuf, whose fields that nobody knows are passed over whatever the field validation. */
+function decodeProtobuf(bytes: Buffer, expected: Expected): DecodedObject {
+  let envelope: Envelope;
+  try {
+    envelope = openEnvelope(bytes);
+  } catch (thrown) {
+    if (thrown instanceof ProtobufError) throw unrecognized(expected, thrown.message, bytes);
+    throw thrown;
+  }
+  const expectedVersion = expected.group === '' ? expected.version : `${expected.group}/${expected.version}`;
+  const apiVersion = envelope.apiVersion || expectedVersion;
+  const kind = envelope.kind || expected.kind;
+  const named = { version: splitApiVersion(apiVersion).version, kind, as: expected.kind };
+  if (expected.custom !== undefined) throw cannotBeHandled(named, `object *unstructured.Unstructured ${noProtobuf}`);
+  try {
+    const value = decodeEnvelope({ ...envelope, apiVersion, kind }) ?? { kind, apiVersion };
+    return decodeValue({ value, bytes }, expected, 'Ignore');
+  } catch (thrown) {
+    if (thrown instanceof ProtobufError) throw cannotBeHandled(named, thrown.message);
+    throw thrown;
+  }
 }
 
 /** The same for a value that was parsed before (a patched object). */

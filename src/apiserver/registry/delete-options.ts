@@ -1,10 +1,13 @@
 import { isObject } from '../../core/json.ts';
 import { type FieldError, invalid as invalidField, notSupported } from '../../kube/field-error.ts';
+import { decodeEnvelope, openEnvelope } from '../../kube/protobuf/decode.ts';
+import { ProtobufError } from '../../kube/protobuf/wire-reader.ts';
 import { findSchema } from '../../kube/schema/builtin.ts';
 import { decode } from '../../kube/schema/decode.ts';
 import { StatusError } from '../../kube/status-error.ts';
 import type { Call } from '../answer.ts';
 import { badRequest, invalid } from '../errors.ts';
+import { protobufType } from '../media-type.ts';
 import { dryRunErrors } from '../options.ts';
 import type { Query } from '../query.ts';
 import { isTrue } from '../request-info.ts';
@@ -41,10 +44,12 @@ export async function readDeleteOptions(call: Call): Promise<DeleteOptions> {
 type Raw = Readonly<Record<string, unknown>>;
 
 function fromBody(body: Parameters<typeof parseBody>[0], contentType: string): Raw {
+  const isProtobuf = body.type === 'bytes' && contentType === protobufType;
   let value: unknown;
   try {
-    value = parseBody(body, contentType).value ?? {};
+    value = isProtobuf ? parseProtobuf(body.bytes) : (parseBody(body, contentType).value ?? {});
   } catch (thrown) {
+    if (thrown instanceof ProtobufError) throw badRequest(thrown.message);
     if (!(thrown instanceof SyntaxFault)) throw thrown;
     throw badRequest(`couldn't get version/kind; json parse error: ${thrown.message}`);
   }
@@ -63,6 +68,12 @@ function fromBody(body: Parameters<typeof parseBody>[0], contentType: string): R
     if (!(thrown instanceof StatusError)) throw thrown;
     throw badRequest(thrown.message.replace(/^.*? cannot be handled as a DeleteOptions: /, ''));
   }
+}
+
+function parseProtobuf(bytes: Buffer): unknown {
+  const envelope = openEnvelope(bytes);
+  const named = { ...envelope, apiVersion: envelope.apiVersion || 'v1', kind: envelope.kind || 'DeleteOptions' };
+  return decodeEnvelope(named) ?? { apiVersion: named.apiVersion, kind: named.kind };
 }
 
 function fromQuery(query: Query): Raw {

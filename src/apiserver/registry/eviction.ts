@@ -2,6 +2,7 @@ import { isObject } from '../../core/json.ts';
 import { draft } from '../../kube/draft.ts';
 import { matchesLabelSelector } from '../../kube/label-selector.ts';
 import type { KubeObject } from '../../kube/object.ts';
+import { peekApiVersion } from '../../kube/protobuf/decode.ts';
 import { poddisruptionbudgets } from '../../kube/resources.gen.ts';
 import { findSchema } from '../../kube/schema/builtin.ts';
 import { isReason } from '../../kube/status-error.ts';
@@ -10,6 +11,7 @@ import type { Pod, PodCondition, PodDisruptionBudget } from '../../kube/types.ge
 import { type Answer, type Call, objectAnswer } from '../answer.ts';
 import { badRequest, failure, forbidden, notFound, plainError } from '../errors.ts';
 import type { ServedKind } from '../kind-registry.ts';
+import { protobufType } from '../media-type.ts';
 import { parseWriteOptions } from '../options.ts';
 import { createdStatus } from './binding.ts';
 import { decodeBody, type Expected } from './codec.ts';
@@ -60,12 +62,14 @@ export async function evictPod(registry: Registry, pods: ServedKind, call: Call)
 
 // policy/v1beta1 has the same shape, and old clients still send it.
 function versionOf(body: Awaited<ReturnType<Call['body']>>, contentType: string): Expected {
-  const text = body.type === 'bytes' && contentType !== 'application/yaml' ? body.bytes.toString('utf8') : '';
-  const isOld =
-    body.type === 'value'
-      ? isObject(body.value) && body.value['apiVersion'] === 'policy/v1beta1'
-      : /"apiVersion"\s*:\s*"policy\/v1beta1"/.test(text);
-  return isOld ? { ...expectedEviction, version: 'v1beta1' } : expectedEviction;
+  return saysV1beta1(body, contentType) ? { ...expectedEviction, version: 'v1beta1' } : expectedEviction;
+}
+
+function saysV1beta1(body: Awaited<ReturnType<Call['body']>>, contentType: string): boolean {
+  if (body.type === 'value') return isObject(body.value) && body.value['apiVersion'] === 'policy/v1beta1';
+  if (contentType === 'application/yaml') return false;
+  if (contentType === protobufType) return peekApiVersion(body.bytes) === 'policy/v1beta1';
+  return /"apiVersion"\s*:\s*"policy\/v1beta1"/.test(body.bytes.toString('utf8'));
 }
 
 function needsNoBudget({ metadata, status }: Pod & KubeObject): boolean {

@@ -47,6 +47,16 @@ export function openEnvelope(bytes: Buffer): Envelope {
   return { apiVersion, kind, raw };
 }
 
+/** What an envelope says of its API version; undefined for bytes that are none. */
+export function peekApiVersion(bytes: Buffer): string | undefined {
+  try {
+    return openEnvelope(bytes).apiVersion;
+  } catch (thrown) {
+    if (thrown instanceof ProtobufError) return undefined;
+    throw thrown;
+  }
+}
+
 /**
  * The object in an envelope as a JSON client would have sent it; undefined when its kind has no message. Throws
  * ProtobufError.
