@@ -1,5 +1,5 @@
 import { compareVersions } from '../../kube/crd/versions.ts';
-import type { Resource } from '../../kube/resource.ts';
+import type { Resource, Verb } from '../../kube/resource.ts';
 import type { ServedKind } from '../kind-registry.ts';
 import { priorityOf } from './priorities.ts';
 
@@ -24,6 +24,9 @@ export interface CatalogGroup {
   readonly versions: readonly CatalogVersion[];
 }
 
+// What is on its way out is not changed any more, but for the finalizers that hold it.
+const verbsOfTerminating: readonly Verb[] = ['delete', 'deletecollection', 'get', 'list', 'watch'];
+
 /** Everything that is served, in the order in which discovery shows it: `builtin` resources, stored or not, and the kinds. */
 export function catalogOf(builtin: readonly Resource[], kinds: Iterable<ServedKind>): readonly CatalogGroup[] {
   const groups = new Map<string, Map<string, Map<string, CatalogResource>>>();
@@ -37,7 +40,8 @@ export function catalogOf(builtin: readonly Resource[], kinds: Iterable<ServedKi
   };
   for (const resource of builtin) add({ resource, storedAs: undefined, isCustom: false });
   for (const { resource, kind, isCustom } of kinds) {
-    add({ resource, storedAs: kind.storage?.resource ?? resource, isCustom });
+    const shown = kind.custom?.isTerminating ? { ...resource, verbs: verbsOfTerminating } : resource;
+    add({ resource: shown, storedAs: kind.storage?.resource ?? resource, isCustom });
   }
   return [...groups]
     .map(([name, versions]): CatalogGroup => ({ name, versions: inOrder(name, versions) }))

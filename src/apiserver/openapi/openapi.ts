@@ -3,7 +3,6 @@ import { promisify } from 'node:util';
 import { gunzipSync, gzip as gzipCallback } from 'node:zlib';
 import type { Clock } from '../../core/clock.ts';
 import type { Answer, Call } from '../answer.ts';
-import { textAnswer } from '../answer.ts';
 import type { CatalogGroup } from '../discovery/catalog.ts';
 import type { KindRegistry, ServedKind } from '../kind-registry.ts';
 import type { Route, RouteTable } from '../routes.ts';
@@ -158,7 +157,7 @@ export class OpenApi implements Disposable {
 
   async #answerV3(call: Call): Promise<Answer> {
     const path = call.info.path.slice('/openapi/v3/'.length).replace(/\/$/, '');
-    if (!this.#paths().includes(path)) return textAnswer(404, '404 page not found\n');
+    if (!this.#paths().includes(path)) return { type: 'raw', code: 404, headers: {}, body: '' };
     const rendered = await this.#render(path, () => Buffer.from(JSON.stringify(this.#document(path))));
     const isPinned = call.query.get('hash') === this.#hashOf(path);
     const cached = isPinned ? { 'cache-control': 'public, immutable' } : {};

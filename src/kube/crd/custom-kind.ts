@@ -32,7 +32,6 @@ export interface CustomKind {
 }
 
 const verbs: readonly Verb[] = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch'];
-const verbsOfTerminating: readonly Verb[] = ['delete', 'deletecollection', 'get', 'list', 'watch'];
 const subresourceVerbs: readonly Verb[] = ['get', 'patch', 'update'];
 
 /** The kinds that a definition serves: one for each served version, under the names that it was given. */
@@ -105,7 +104,7 @@ function resourceOf(definition: CustomResourceDefinition, version: CustomResourc
     namespaced: scope === 'Namespaced',
     shortNames: names.shortNames ?? [],
     categories: names.categories ?? [],
-    verbs: isTerminating(definition) ? verbsOfTerminating : verbs,
+    verbs,
     subresources,
     typeName: null,
   };
