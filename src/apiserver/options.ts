@@ -1,4 +1,5 @@
 import { type FieldError, forbidden, invalid as invalidField, notSupported } from '../kube/field-error.ts';
+import { parseGoDuration } from '../kube/go-duration.ts';
 import { badRequest, invalid, plainError } from './errors.ts';
 import type { Query } from './query.ts';
 import { isTrue } from './request-info.ts';
@@ -181,24 +182,8 @@ function fieldValidationErrors(value: string): readonly FieldError[] {
   return supported.includes(value) ? [] : [notSupported('fieldValidation', value, supported)];
 }
 
-const durationUnits: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-};
-
-/** Go's time.ParseDuration in milliseconds; null for text that is none. */
+/** A duration as Go writes it, in milliseconds; null for text that is none. */
 export function parseDurationMs(text: string): number | null {
-  const match = /^([+-]?)((?:\d+\.?\d*|\.\d+)(?:ns|us|µs|ms|s|m|h))+$/.exec(text);
-  if (text === '0' || text === '+0' || text === '-0') return 0;
-  if (!match) return null;
-  let total = 0;
-  for (const [, number = '', unit = ''] of text.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)/g)) {
-    total += Number(number) * (durationUnits[unit] ?? 0);
-  }
-  return match[1] === '-' ? -total : total;
+  const { nanoseconds } = parseGoDuration(text);
+  return nanoseconds === undefined ? null : nanoseconds / 1e6;
 }

@@ -1,11 +1,11 @@
 import { describeError } from '../core/errors.ts';
+import { findCondition } from '../kube/conditions.ts';
 import { keyOf } from '../kube/resource.ts';
 import { certificatesigningrequests, subjectaccessreviews } from '../kube/resources.gen.ts';
 import { isReason } from '../kube/status-error.ts';
 import { formatTime, parseTime } from '../kube/time.ts';
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from '../kube/types.gen.ts';
 import { type Controller, type ControllerContext, done, type Outcome, watchOf } from '../runtime/controller.ts';
-import { findCondition } from './support/conditions.ts';
 import { nameOf } from './support/ownership.ts';
 
 export const kubeletClientSigner = 'kubernetes.io/kube-apiserver-client-kubelet';

@@ -1,11 +1,13 @@
 import { describeError } from '../core/errors.ts';
+import { type CronSchedule, parseCronSchedule } from '../kube/cron.ts';
 import { keyOf } from '../kube/resource.ts';
 import { cronjobs, jobs } from '../kube/resources.gen.ts';
 import { isReason } from '../kube/status-error.ts';
 import { formatTime, parseTime } from '../kube/time.ts';
+import { isTimeZone } from '../kube/time-zone.ts';
 import type { CronJob, CronJobStatus, Job, ObjectReference } from '../kube/types.gen.ts';
 import { type Controller, type ControllerContext, done, type Outcome, watchOf } from '../runtime/controller.ts';
-import { type CronSchedule, nextTime, offsetMs, parseSchedule } from './cron-schedule.ts';
+import { nextTime } from './cron-schedule.ts';
 import { finishedCondition } from './job-plan.ts';
 import { isEqual } from './support/equality.ts';
 import {
@@ -148,17 +150,15 @@ function observe({ events }: ControllerContext, cronJob: CronJob, children: read
   return { ...rest, ...(active.length > 0 ? { active } : {}), ...(lastSuccessfulTime ? { lastSuccessfulTime } : {}) };
 }
 
-function scheduleOf({ events, clock }: ControllerContext, cronJob: CronJob): CronSchedule | undefined {
+function scheduleOf({ events }: ControllerContext, cronJob: CronJob): CronSchedule | undefined {
   const { schedule = '', timeZone } = cronJob.spec ?? {};
-  try {
-    if (timeZone !== undefined) offsetMs(clock.now(), timeZone);
-  } catch (thrown) {
-    const message = `invalid timeZone: "${timeZone}": ${describeError(thrown)}`;
+  if (timeZone !== undefined && !isTimeZone(timeZone)) {
+    const message = `invalid timeZone: "${timeZone}": unknown time zone ${timeZone}`;
     events.event(cronJob, 'Warning', 'UnknownTimeZone', message);
     return undefined;
   }
   try {
-    return parseSchedule(schedule);
+    return parseCronSchedule(schedule);
   } catch (thrown) {
     const message = `unparseable schedule: "${schedule}" : ${describeError(thrown)}`;
     events.event(cronJob, 'Warning', 'UnparseableSchedule', message);

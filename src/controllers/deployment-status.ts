@@ -1,7 +1,7 @@
+import { findCondition, withoutCondition } from '../kube/conditions.ts';
 import { formatTime, parseTime } from '../kube/time.ts';
 import type { Deployment, DeploymentCondition, DeploymentStatus, ReplicaSet } from '../kube/types.gen.ts';
 import { desiredReplicas, maxUnavailable, replicasOf } from './deployment-scaling.ts';
-import { findCondition, withoutCondition } from './support/conditions.ts';
 import { nonZero } from './support/non-zero.ts';
 
 type Conditions = readonly DeploymentCondition[];

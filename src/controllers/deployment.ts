@@ -1,5 +1,7 @@
 import { describeError } from '../core/errors.ts';
+import { findCondition } from '../kube/conditions.ts';
 import { isEmptySelector, matchesLabelSelector } from '../kube/label-selector.ts';
+import { isPodFinished } from '../kube/pod-phase.ts';
 import { keyOf } from '../kube/resource.ts';
 import { deployments, pods, replicasets } from '../kube/resources.gen.ts';
 import { isReason } from '../kube/status-error.ts';
@@ -36,7 +38,6 @@ import {
   rolloutStatus,
   setCondition,
 } from './deployment-status.ts';
-import { findCondition } from './support/conditions.ts';
 import { isEqual } from './support/equality.ts';
 import {
   claim,
@@ -49,7 +50,6 @@ import {
   ownerKeys,
   ownershipIndexes,
 } from './support/ownership.ts';
-import { isPodFinished } from './support/pods.ts';
 import { templateHash } from './support/template-hash.ts';
 
 const options = { indexes: ownershipIndexes };

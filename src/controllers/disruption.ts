@@ -1,4 +1,6 @@
+import { withCondition } from '../kube/conditions.ts';
 import { matchesLabelSelector } from '../kube/label-selector.ts';
+import { isPodFinished } from '../kube/pod-phase.ts';
 import { keyOf } from '../kube/resource.ts';
 import {
   deployments,
@@ -18,11 +20,10 @@ import {
   type Outcome,
   watchOf,
 } from '../runtime/controller.ts';
-import { withCondition } from './support/conditions.ts';
 import { isEqual } from './support/equality.ts';
 import { scaledValue } from './support/int-or-percent.ts';
 import { controllerOf } from './support/ownership.ts';
-import { isPodFinished, isPodReady } from './support/pods.ts';
+import { isPodReady } from './support/pods.ts';
 
 /** An eviction that was granted is believed for so long, though the pod is still there. */
 const evictionBelievedMs = 120_000;

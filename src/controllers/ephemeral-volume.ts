@@ -1,11 +1,11 @@
 import { describeError, TransientError } from '../core/errors.ts';
+import { isPodFinished } from '../kube/pod-phase.ts';
 import { keyOf } from '../kube/resource.ts';
 import { persistentvolumeclaims, pods } from '../kube/resources.gen.ts';
 import { isReason } from '../kube/status-error.ts';
 import type { PersistentVolumeClaim, Pod } from '../kube/types.gen.ts';
 import { type Controller, done, watchOf } from '../runtime/controller.ts';
 import { controllerOf, controllerReference, isControlledBy } from './support/ownership.ts';
-import { isPodFinished } from './support/pods.ts';
 
 interface Wanted {
   readonly volume: string;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { formatIndexes, parseIndexes } from '../kube/job-indexes.ts';
 import type { Job, JobSpec, Pod } from '../kube/types.gen.ts';
-import { formatIndexes, parseIndexes } from './job-indexes.ts';
 import { newPodAnnotations, planJob, trackingFinalizer } from './job-plan.ts';
 
 const nowMs = Date.parse('2026-01-01T00:00:00Z');

@@ -1,8 +1,8 @@
+import { findCondition, withCondition } from '../kube/conditions.ts';
+import { completionIndexAnnotation, firstFreeIndexes, formatIndexes, parseIndexes } from '../kube/job-indexes.ts';
 import { formatTime, parseTime } from '../kube/time.ts';
 import type { Job, JobCondition, JobStatus, Pod } from '../kube/types.gen.ts';
 import { judgeFailure } from './job-failure-policy.ts';
-import { completionIndexAnnotation, firstFreeIndexes, formatIndexes, parseIndexes } from './job-indexes.ts';
-import { findCondition, withCondition } from './support/conditions.ts';
 import { isPodActive, isPodReady, isPodTerminating } from './support/pods.ts';
 
 export const trackingFinalizer = 'batch.kubernetes.io/job-tracking';

@@ -1,10 +1,11 @@
+import { findCondition } from '../kube/conditions.ts';
+import { completionIndexAnnotation } from '../kube/job-indexes.ts';
 import { matchesLabelSelector } from '../kube/label-selector.ts';
 import { keyOf } from '../kube/resource.ts';
 import { jobs, pods } from '../kube/resources.gen.ts';
 import { isReason } from '../kube/status-error.ts';
 import type { Job, JobStatus, Pod } from '../kube/types.gen.ts';
 import { type Controller, type ControllerContext, done, type Outcome, watchOf } from '../runtime/controller.ts';
-import { completionIndexAnnotation } from './job-indexes.ts';
 import {
   finishedCondition,
   isFinished,
@@ -14,7 +15,6 @@ import {
   planJob,
   trackingFinalizer,
 } from './job-plan.ts';
-import { findCondition } from './support/conditions.ts';
 import { isEqual } from './support/equality.ts';
 import { claim, controllerOf, nameOf, ownedOrOrphaned, ownerKeys, ownershipIndexes } from './support/ownership.ts';
 import { createPod, deletePod, podFromTemplate } from './support/pods.ts';

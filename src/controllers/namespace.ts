@@ -1,5 +1,6 @@
 import type { Client } from '../client/client.ts';
 import { describeError } from '../core/errors.ts';
+import { withCondition } from '../kube/conditions.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { keyOf, type Resource } from '../kube/resource.ts';
 import { namespaces } from '../kube/resources.gen.ts';
@@ -7,7 +8,6 @@ import { isReason } from '../kube/status-error.ts';
 import { formatTime } from '../kube/time.ts';
 import type { Namespace, NamespaceCondition } from '../kube/types.gen.ts';
 import { type Controller, type ControllerContext, done, type Outcome, watchOf } from '../runtime/controller.ts';
-import { withCondition } from './support/conditions.ts';
 import { type Discovered, discoverResources, hasVerbs } from './support/discovery.ts';
 import { nameOf } from './support/ownership.ts';
 

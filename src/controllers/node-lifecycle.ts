@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts';
+import { findCondition } from '../kube/conditions.ts';
 import { keyOf } from '../kube/resource.ts';
 import { leases, nodes, pods } from '../kube/resources.gen.ts';
 import { isReason } from '../kube/status-error.ts';
@@ -6,7 +7,6 @@ import { formatTime } from '../kube/time.ts';
 import type { Lease, Node, NodeCondition, Pod, Taint } from '../kube/types.gen.ts';
 import { type Controller, type ControllerContext, done, type Outcome, watchOf } from '../runtime/controller.ts';
 import { planZones, type ZoneState, zoneOf } from './node-zones.ts';
-import { findCondition } from './support/conditions.ts';
 import { isEqual } from './support/equality.ts';
 
 export const leaseNamespace = 'kube-node-lease';

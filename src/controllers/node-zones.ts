@@ -1,5 +1,5 @@
+import { findCondition } from '../kube/conditions.ts';
 import type { Node } from '../kube/types.gen.ts';
-import { findCondition } from './support/conditions.ts';
 
 /** kube-controller-manager's defaults. */
 const evictionsPerSecond = 0.1;

@@ -1,3 +1,4 @@
+import { claimKeysOf } from '../kube/pod-claims.ts';
 import { keyOf, parseKey } from '../kube/resource.ts';
 import { persistentvolumeclaims, persistentvolumes, pods, storageclasses } from '../kube/resources.gen.ts';
 import { isReason } from '../kube/status-error.ts';
@@ -12,7 +13,6 @@ import {
 } from '../runtime/controller.ts';
 import { isEqual } from './support/equality.ts';
 import { nameOf } from './support/ownership.ts';
-import { claimKeysOf } from './support/pod-claims.ts';
 import {
   betaStorageProvisionerAnnotation,
   bindCompletedAnnotation,

@@ -1,10 +1,10 @@
+import { findCondition } from '../kube/conditions.ts';
+import { isPodFinished } from '../kube/pod-phase.ts';
 import { nodes, pods } from '../kube/resources.gen.ts';
 import { isReason } from '../kube/status-error.ts';
 import type { Node, Pod } from '../kube/types.gen.ts';
 import { type Controller, type ControllerContext, type Outcome, watchOf } from '../runtime/controller.ts';
-import { findCondition } from './support/conditions.ts';
 import { disruptPod } from './support/pod-disruption.ts';
-import { isPodFinished } from './support/pods.ts';
 
 const roundKey = 'round';
 const roundMs = 20_000;

@@ -1,4 +1,5 @@
 import { describeError } from '../core/errors.ts';
+import { findCondition, withCondition, withoutCondition } from '../kube/conditions.ts';
 import { matchesLabelSelector, matchesLabels } from '../kube/label-selector.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { keyOf, type Resource } from '../kube/resource.ts';
@@ -6,7 +7,6 @@ import { pods, replicasets, replicationcontrollers } from '../kube/resources.gen
 import { formatTime } from '../kube/time.ts';
 import type { LabelSelector, Pod, PodTemplateSpec, ReplicaSet, ReplicationController } from '../kube/types.gen.ts';
 import { type Controller, type ControllerContext, done, type Outcome, watchOf } from '../runtime/controller.ts';
-import { findCondition, withCondition, withoutCondition } from './support/conditions.ts';
 import { sortForDeletion } from './support/deletion-order.ts';
 import { isEqual } from './support/equality.ts';
 import { nonZero } from './support/non-zero.ts';

@@ -1,9 +1,9 @@
 import type { KubeObject } from '../kube/object.ts';
+import { claimKeysOf } from '../kube/pod-claims.ts';
 import { keyOf, type Resource } from '../kube/resource.ts';
 import { persistentvolumeclaims, persistentvolumes, pods } from '../kube/resources.gen.ts';
 import { isReason } from '../kube/status-error.ts';
 import { type Controller, type ControllerContext, done, watchOf } from '../runtime/controller.ts';
-import { claimKeysOf } from './support/pod-claims.ts';
 
 const claimFinalizer = 'kubernetes.io/pvc-protection';
 const volumeFinalizer = 'kubernetes.io/pv-protection';

@@ -1,4 +1,5 @@
-import type { LabelSelector, LabelSelectorRequirement } from './types.gen.ts';
+import { meetsRequirement } from './requirement.ts';
+import type { LabelSelector } from './types.gen.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -9,7 +10,10 @@ type Labels = Readonly<Record<string, string>>;
 export function matchesLabelSelector(selector: LabelSelector | undefined, labels: Labels | undefined): boolean {
   if (selector === undefined) return false;
   if (!matchesLabels(selector.matchLabels, labels)) return false;
-  return (selector.matchExpressions ?? []).every((requirement) => matchesRequirement(requirement, labels ?? {}));
+  return (selector.matchExpressions ?? []).every(
+    ({ key, operator, values = [] }) =>
+      setOperators.includes(operator) && meetsRequirement(operator, labels?.[key], values),
+  );
 }
 
 /** True when `labels` has each entry of `wanted`; an absent or empty `wanted` matches everything. */
@@ -24,18 +28,4 @@ export function isEmptySelector(selector: LabelSelector | undefined): boolean {
   return Object.keys(selector.matchLabels ?? {}).length === 0 && (selector.matchExpressions ?? []).length === 0;
 }
 
-function matchesRequirement({ key, operator, values = [] }: LabelSelectorRequirement, labels: Labels): boolean {
-  const value = labels[key];
-  switch (operator) {
-    case 'In':
-      return value !== undefined && values.includes(value);
-    case 'NotIn':
-      return value === undefined || !values.includes(value);
-    case 'Exists':
-      return value !== undefined;
-    case 'DoesNotExist':
-      return value === undefined;
-    default:
-      return false;
-  }
-}
+const setOperators: readonly string[] = ['In', 'NotIn', 'Exists', 'DoesNotExist'];

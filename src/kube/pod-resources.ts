@@ -3,38 +3,45 @@ import type { Container, Pod } from './types.gen.ts';
 
 /** Quantities by resource name. */
 export type Amounts = Readonly<Record<string, string>>;
-type Pick = (container: Container) => Amounts;
 
 /** What a pod asks for in all: its containers together, or its neediest moment while it starts, and the overhead. */
 export function podRequests(pod: Pod): Amounts {
-  const requests = effective(pod, ({ resources }) => resources?.requests ?? {});
+  const requests = atNeediest(pod, ({ resources }) => resources?.requests ?? {}, quantities);
   return sum(withPodLevel(requests, pod.spec?.resources?.requests), pod.spec?.overhead ?? {});
 }
 
 /** The same for limits; the overhead counts where there is a limit at all. */
 export function podLimits(pod: Pod): Amounts {
   const limits = withPodLevel(
-    effective(pod, ({ resources }) => resources?.limits ?? {}),
+    atNeediest(pod, ({ resources }) => resources?.limits ?? {}, quantities),
     pod.spec?.resources?.limits,
   );
   const overhead = Object.entries(pod.spec?.overhead ?? {}).filter(([name]) => limits[name] !== undefined);
   return sum(limits, Object.fromEntries(overhead));
 }
 
-// Init containers run one after the other before the others; those that restart always (sidecars) keep running.
-function effective(pod: Pod, pick: Pick): Amounts {
-  let running: Amounts = {};
-  for (const container of pod.spec?.containers ?? []) running = sum(running, pick(container));
-  let sidecars: Amounts = {};
-  let starting: Amounts = {};
+/** How amounts of some form are added and compared. */
+export interface Sums<A> {
+  readonly none: A;
+  sum(a: A, b: A): A;
+  larger(a: A, b: A): A;
+}
+
+/**
+ * What a pod needs at its neediest: its containers together with its sidecars, or an init container beside the sidecars
+ * that were started before it (KEP-753).
+ */
+export function atNeediest<A>(pod: Pod, pick: (container: Container) => A, { none, sum, larger }: Sums<A>): A {
+  let sidecars = none;
+  let starting = none;
   for (const container of pod.spec?.initContainers ?? []) {
-    if (container.restartPolicy === 'Always') {
-      sidecars = sum(sidecars, pick(container));
-      running = sum(running, pick(container));
-      starting = max(starting, sidecars);
-    } else starting = max(starting, sum(sidecars, pick(container)));
+    const own = sum(sidecars, pick(container));
+    if (container.restartPolicy === 'Always') sidecars = own;
+    starting = larger(starting, own);
   }
-  return max(running, starting);
+  let running = sidecars;
+  for (const container of pod.spec?.containers ?? []) running = sum(running, pick(container));
+  return larger(running, starting);
 }
 
 // What the pod as a whole says takes the place of what its containers say.
@@ -60,3 +67,5 @@ function combine(a: Amounts, b: Amounts, join: (left: string, right: string) => 
   }
   return result;
 }
+
+const quantities: Sums<Amounts> = { none: {}, sum, larger: max };

@@ -1,4 +1,5 @@
 import { qosClassOf } from './qos.ts';
+import { meetsRequirement } from './requirement.ts';
 import type { PersistentVolumeClaim, Pod, ResourceQuotaSpec, ScopedResourceSelectorRequirement } from './types.gen.ts';
 
 /** Whether an object is in all scopes of a quota. Kinds that have no scopes are in none. */
@@ -45,19 +46,7 @@ function claimInScope(claim: PersistentVolumeClaim, requirement: ScopedResourceS
 }
 
 function selects({ operator, values = [] }: ScopedResourceSelectorRequirement, value: string | undefined): boolean {
-  const isSet = value !== undefined && value !== '';
-  switch (operator) {
-    case 'In':
-      return isSet && values.includes(value);
-    case 'NotIn':
-      return !isSet || !values.includes(value);
-    case 'Exists':
-      return isSet;
-    case 'DoesNotExist':
-      return !isSet;
-    default:
-      return false;
-  }
+  return meetsRequirement(operator, value === '' ? undefined : value, values);
 }
 
 function isBestEffort({ spec }: Pod): boolean {

@@ -1,3 +1,4 @@
+import { meetsRequirement } from './requirement.ts';
 import type { Node, NodeSelector, NodeSelectorTerm, Pod, Taint, Toleration } from './types.gen.ts';
 
 /** core/v1 ToleratesTaint: effect and key match when the toleration leaves them empty. */
@@ -5,15 +6,10 @@ export function tolerates(toleration: Toleration, taint: Taint): boolean {
   if (toleration.effect && toleration.effect !== taint.effect) return false;
   if (toleration.key && toleration.key !== taint.key) return false;
   if (toleration.operator === 'Exists') return true;
-  if (toleration.operator === 'Gt' || toleration.operator === 'Lt') return comparesNumerically(toleration, taint);
+  if (toleration.operator === 'Gt' || toleration.operator === 'Lt') {
+    return meetsRequirement(toleration.operator, taint.value, [toleration.value ?? '']);
+  }
   return toleration.key !== undefined && toleration.key !== '' && (toleration.value ?? '') === (taint.value ?? '');
-}
-
-function comparesNumerically(toleration: Toleration, taint: Taint): boolean {
-  const wanted = Number(toleration.value);
-  const actual = Number(taint.value);
-  if (!Number.isInteger(wanted) || !Number.isInteger(actual)) return false;
-  return toleration.operator === 'Gt' ? actual > wanted : actual < wanted;
 }
 
 /** The first taint with one of these effects that no toleration covers. */
@@ -45,34 +41,30 @@ export function matchesNodeSelectorTerm(term: NodeSelectorTerm, node: Node): boo
   if (expressions.length === 0 && fields.length === 0) return false;
   const labels = node.metadata.labels ?? {};
   return (
-    expressions.every((r) => matchesRequirement(r.operator, labels[r.key], r.values ?? [])) &&
-    fields.every((r) => r.key === 'metadata.name' && matchesRequirement(r.operator, node.metadata.name, r.values ?? []))
+    expressions.every((r) => meetsRequirement(r.operator, labels[r.key], r.values ?? [])) &&
+    fields.every((r) => r.key === 'metadata.name' && meetsRequirement(r.operator, node.metadata.name, r.values ?? []))
   );
 }
 
-function matchesRequirement(operator: string, value: string | undefined, values: readonly string[]): boolean {
-  switch (operator) {
-    case 'In':
-      return value !== undefined && values.includes(value);
-    case 'NotIn':
-      return value === undefined || !values.includes(value);
-    case 'Exists':
-      return value !== undefined;
-    case 'DoesNotExist':
-      return value === undefined;
-    case 'Gt':
-    case 'Lt': {
-      const actual = Number(value);
-      const bound = Number(values[0]);
-      if (value === undefined || !Number.isInteger(actual) || !Number.isInteger(bound)) return false;
-      return operator === 'Gt' ? actual > bound : actual < bound;
-    }
-    default:
-      return false;
-  }
+/** A port of the node that a pod takes for itself. */
+export interface HostPort {
+  readonly ip: string;
+  readonly port: number;
+  readonly protocol: string;
 }
 
-/** A pod that has ended keeps no resources. */
-export function isTerminal(pod: Pod): boolean {
-  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+/** The ports of the node that a pod's containers take while they run. */
+export function hostPorts(pod: Pod): readonly HostPort[] {
+  const sidecars = (pod.spec?.initContainers ?? []).filter((c) => c.restartPolicy === 'Always');
+  return [...(pod.spec?.containers ?? []), ...sidecars].flatMap((container) =>
+    (container.ports ?? [])
+      .filter((p) => (p.hostPort ?? 0) > 0)
+      .map((p) => ({ ip: p.hostIP || '0.0.0.0', port: p.hostPort ?? 0, protocol: p.protocol ?? 'TCP' })),
+  );
+}
+
+/** Two ports that can't both be had: an address that stands for all clashes with each one. */
+export function portsConflict(a: HostPort, b: HostPort): boolean {
+  if (a.port !== b.port || a.protocol !== b.protocol) return false;
+  return a.ip === b.ip || a.ip === '0.0.0.0' || b.ip === '0.0.0.0' || a.ip === '::' || b.ip === '::';
 }

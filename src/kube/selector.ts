@@ -1,5 +1,6 @@
 import { goQuote } from './go-json.ts';
 import { isLabelValue, isQualifiedName } from './names.ts';
+import { meetsRequirement } from './requirement.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -26,23 +27,10 @@ export function parseLabelQuery(text: string): LabelQuery {
   return { requirements, matches: (labels) => requirements.every((one) => meets(one, labels ?? {})) };
 }
 
+const operators = { in: 'In', notin: 'NotIn', exists: 'Exists', '!': 'DoesNotExist', gt: 'Gt', lt: 'Lt' } as const;
+
 function meets({ key, operator, values }: LabelRequirement, labels: Labels): boolean {
-  const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
-  switch (operator) {
-    case 'in':
-      return value !== undefined && values.includes(value);
-    case 'notin':
-      return value === undefined || !values.includes(value);
-    case 'exists':
-      return value !== undefined;
-    case '!':
-      return value === undefined;
-    default: {
-      if (value === undefined || !/^[+-]?\d+$/.test(value)) return false;
-      const difference = BigInt(value) - BigInt(values[0] ?? '0');
-      return operator === 'gt' ? difference > 0n : difference < 0n;
-    }
-  }
+  return meetsRequirement(operators[operator], Object.hasOwn(labels, key) ? labels[key] : undefined, values);
 }
 
 type Token = '!' | '=' | '==' | '!=' | '(' | ')' | ',' | '<' | '>' | 'identifier' | 'end' | 'error';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BackoffTable, formatDuration } from './backoff-table.ts';
+import { formatGoDuration } from '../kube/go-duration.ts';
+import { BackoffTable } from './backoff-table.ts';
 
 test('delays double from 10 s to 5 min, and start anew after ten quiet minutes', () => {
   const table = new BackoffTable();
@@ -22,7 +23,7 @@ test('delays double from 10 s to 5 min, and start anew after ten quiet minutes',
 });
 
 test('durations read as Go writes them', () => {
-  assert.deepEqual([0, 250, 10_000, 80_000, 300_000, 3_661_500].map(formatDuration), [
+  assert.deepEqual([0, 250, 10_000, 80_000, 300_000, 3_661_500].map(formatGoDuration), [
     '0s',
     '250ms',
     '10s',

@@ -48,12 +48,3 @@ export class BackoffTable {
     return at - updatedAt > 2 * this.#capMs;
   }
 }
-
-/** A duration as Go prints it: `10s`, `1m20s`, `5m0s`. */
-export function formatDuration(ms: number): string {
-  if (ms < 1000) return ms === 0 ? '0s' : `${Math.round(ms * 1000) / 1000}ms`;
-  const seconds = ms / 1000;
-  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
-  const rest = Math.round((seconds % 60) * 1e9) / 1e9;
-  return `${hours > 0 ? `${hours}h` : ''}${hours > 0 || minutes > 0 ? `${minutes}m` : ''}${rest}s`;
-}

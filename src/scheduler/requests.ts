@@ -1,5 +1,6 @@
+import { atNeediest } from '../kube/pod-resources.ts';
 import { parseQuantity, quantityMilliValue, quantityValue } from '../kube/quantity.ts';
-import type { Container, Pod } from '../kube/types.gen.ts';
+import type { Pod } from '../kube/types.gen.ts';
 
 /** Amounts by resource name: `cpu` in millicores, everything else in its own unit (bytes, pieces). */
 export type Requests = Readonly<Record<string, number>>;
@@ -26,31 +27,10 @@ function larger(a: Requests, b: Requests): Requests {
   return result;
 }
 
-/**
- * What a pod asks of its node: its containers together, or the worst moment of its start if that needs more (an init
- * container beside the sidecars started before it, KEP-753), or the pod-level requests (KEP-2837); plus the overhead.
- */
+/** What a pod asks of its node: its containers, or the pod as a whole (KEP-2837), and the overhead. */
 export function podRequests(pod: Pod): Requests {
-  const spec = pod.spec;
-  let running: Requests = {};
-  for (const container of spec?.containers ?? []) running = sum(running, requestsOf(container));
-  let sidecars: Requests = {};
-  let worst: Requests = {};
-  for (const container of spec?.initContainers ?? []) {
-    const own = requestsOf(container);
-    if (container.restartPolicy === 'Always') {
-      sidecars = sum(sidecars, own);
-      worst = larger(worst, sidecars);
-    } else {
-      worst = larger(worst, sum(sidecars, own));
-    }
-  }
-  const total = larger(sum(running, sidecars), worst);
-  return sum({ ...total, ...amounts(spec?.resources?.requests) }, amounts(spec?.overhead));
-}
-
-function requestsOf(container: Container): Requests {
-  return amounts(container.resources?.requests);
+  const total = atNeediest(pod, ({ resources }) => amounts(resources?.requests), { none: {}, sum, larger });
+  return sum({ ...total, ...amounts(pod.spec?.resources?.requests) }, amounts(pod.spec?.overhead));
 }
 
 /** For scores a pod that asks nothing counts as 100m and 200 MiB, so that such pods spread too. */

@@ -1,7 +1,7 @@
 import { describeError } from '../core/errors.ts';
+import { isPodFinished } from '../kube/pod-phase.ts';
 import type { ObjectKey } from '../kube/resource.ts';
 import { pods } from '../kube/resources.gen.ts';
-import { isTerminal } from '../kube/scheduling.ts';
 import { isReason } from '../kube/status-error.ts';
 import type { Pod, PodCondition } from '../kube/types.gen.ts';
 import type { ControllerContext } from '../runtime/controller.ts';
@@ -16,6 +16,12 @@ import { bindVolumes } from './volume-binder.ts';
 
 export const defaultSchedulerName = 'default-scheduler';
 
+/** Upstream's names: scheduler_pending_pods by queue, scheduler_schedule_attempts_total by result. */
+export interface SchedulerMetrics {
+  readonly pending: SchedulingQueue['counts'];
+  readonly attempts: Readonly<Record<'scheduled' | 'unschedulable' | 'error', number>>;
+}
+
 /**
  * Gives pods their nodes: one decision at a time on a snapshot, bindings side by side. All its state is rebuilt from
  * the API at start.
@@ -28,6 +34,7 @@ export class Scheduler implements AsyncDisposable {
   readonly #abort = new AbortController();
   readonly #subscriptions = new DisposableStack();
   readonly #bindings = new Set<Promise<void>>();
+  readonly #attempts = { scheduled: 0, unschedulable: 0, error: 0 };
   #loop: Promise<void> = Promise.resolve();
 
   constructor(context: ControllerContext, name = defaultSchedulerName) {
@@ -45,9 +52,9 @@ export class Scheduler implements AsyncDisposable {
     this.#loop = this.#run(this.#abort.signal);
   }
 
-  /** Pods that wait for a node; for metrics. */
-  get pending(): number {
-    return this.#queue.size;
+  /** Pods that wait for a node, and how the attempts since the start went: plain counters for a metrics page. */
+  metrics(): SchedulerMetrics {
+    return { pending: this.#queue.counts, attempts: { ...this.#attempts } };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -65,7 +72,7 @@ export class Scheduler implements AsyncDisposable {
     }
     this.#queue.remove(key);
     // Room may have come free, or affinity to this pod may now be satisfied.
-    const placed = (pod: Pod | undefined) => pod?.spec?.nodeName && !isTerminal(pod);
+    const placed = (pod: Pod | undefined) => pod?.spec?.nodeName && !isPodFinished(pod);
     if (
       Boolean(placed(old)) !== Boolean(placed(current)) ||
       (placed(current) && old?.metadata.labels !== current?.metadata.labels)
@@ -77,7 +84,7 @@ export class Scheduler implements AsyncDisposable {
   #isOurs(pod: Pod): boolean {
     return (
       !pod.spec?.nodeName &&
-      !isTerminal(pod) &&
+      !isPodFinished(pod) &&
       pod.metadata.deletionTimestamp === undefined &&
       (pod.spec?.schedulerName ?? defaultSchedulerName) === this.#name
     );
@@ -100,11 +107,14 @@ export class Scheduler implements AsyncDisposable {
     try {
       const result = schedule(info, snapshot);
       if ('node' in result) {
+        this.#attempts.scheduled++;
         this.#bind(key, pod, result.node, snapshot, signal);
         return;
       }
+      this.#attempts.unschedulable++;
       await this.#reject(key, info, result, snapshot);
     } catch (error) {
+      this.#attempts.error++;
       this.#queue.park(key, true);
       if (!isReason(error, 'NotFound', 'Conflict')) throw error;
     }

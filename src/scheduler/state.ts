@@ -1,5 +1,6 @@
 import type { Informer } from '../client/informer.ts';
 import { matchesLabels } from '../kube/label-selector.ts';
+import { isPodFinished } from '../kube/pod-phase.ts';
 import { keyOf } from '../kube/resource.ts';
 import {
   csidrivers,
@@ -17,7 +18,6 @@ import {
   statefulsets,
   storageclasses,
 } from '../kube/resources.gen.ts';
-import { isTerminal } from '../kube/scheduling.ts';
 import type { LabelSelector, Node, Pod } from '../kube/types.gen.ts';
 import type { Informers } from '../runtime/controller.ts';
 import type { NodeInfo, PodInfo, Snapshot } from './plugin.ts';
@@ -124,7 +124,7 @@ export class ClusterState {
 
   #observe(key: string, pod: Pod | undefined): void {
     const bound = pod?.spec?.nodeName;
-    if (pod === undefined || isTerminal(pod)) {
+    if (pod === undefined || isPodFinished(pod)) {
       this.#assumed.delete(key);
       this.#displace(key);
     } else if (bound) {

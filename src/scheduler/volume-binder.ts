@@ -1,9 +1,10 @@
 import type { Client } from '../client/client.ts';
 import type { Clock } from '../core/clock.ts';
 import { TransientError } from '../core/errors.ts';
+import { claimKeysOf } from '../kube/pod-claims.ts';
 import { persistentvolumeclaims, persistentvolumes } from '../kube/resources.gen.ts';
 import type { PersistentVolumeClaim, Pod } from '../kube/types.gen.ts';
-import { claimNames, selectedNodeAnnotation, type VolumePlan } from './plugins/volumes.ts';
+import { selectedNodeAnnotation, type VolumePlan } from './plugins/volumes.ts';
 import type { ClusterState } from './state.ts';
 
 /** How long a pod waits for its volumes before it is scheduled anew: kube-scheduler's bindTimeoutSeconds. */
@@ -57,7 +58,7 @@ function allBound(
   edge: { readonly clock: Clock; readonly state: ClusterState; readonly signal: AbortSignal },
 ): Promise<void> {
   const { claims } = edge.state.informers;
-  const keys = claimNames(pod).map((name) => `${pod.metadata.namespace}/${name}`);
+  const keys = claimKeysOf(pod);
   const provisioned = new Map(
     plan.provision.map((claim) => [`${claim.metadata.namespace}/${claim.metadata.name}`, claim]),
   );

@@ -1,4 +1,5 @@
 import type { KubeObject } from '../../kube/object.ts';
+import { isPodFinished } from '../../kube/pod-phase.ts';
 import type { Resource } from '../../kube/resource.ts';
 import { persistentvolumes, pods, resourceslices, volumeattachments } from '../../kube/resources.gen.ts';
 import type { PersistentVolume, Pod, ResourceSlice, VolumeAttachment } from '../../kube/types.gen.ts';
@@ -62,7 +63,7 @@ export class NodeGraph implements Disposable {
     const { namespace = '', name = '' } = pod.metadata;
     this.count(vertex('pod', namespace, name), node, sign);
     // A finished pod needs nothing any more; a mirror pod shows what its node already has.
-    if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') return;
+    if (isPodFinished(pod)) return;
     if (pod.metadata.annotations?.['kubernetes.io/config.mirror'] !== undefined) return;
     const needs = podReferences(pod);
     const account = pod.spec?.serviceAccountName ?? '';

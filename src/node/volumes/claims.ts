@@ -1,5 +1,6 @@
 import type { Client } from '../../client/client.ts';
 import { TransientError } from '../../core/errors.ts';
+import { claimNameOf } from '../../kube/pod-claims.ts';
 import { persistentvolumeclaims, persistentvolumes } from '../../kube/resources.gen.ts';
 import { isReason } from '../../kube/status-error.ts';
 import type { PersistentVolume, PersistentVolumeClaim, Pod, Volume } from '../../kube/types.gen.ts';
@@ -19,7 +20,7 @@ export async function resolveClaim(
 ): Promise<ClaimedVolume> {
   const { namespace = '', name: podName = '' } = pod.metadata;
   const isEphemeral = volume.ephemeral !== undefined;
-  const name = isEphemeral ? `${podName}-${volume.name}` : (volume.persistentVolumeClaim?.claimName ?? '');
+  const name = claimNameOf(podName, volume) ?? '';
   const refuse = (why: string, cause?: unknown): never => {
     throw new TransientError('CLAIM_NOT_USABLE', `error processing PVC ${namespace}/${name}: ${why}`, { cause });
   };

@@ -1,4 +1,4 @@
-import type { Pod } from '../../kube/types.gen.ts';
+import { hostPorts, portsConflict } from '../../kube/scheduling.ts';
 import { maxScore, type NodeInfo, type Plugin } from '../plugin.ts';
 import { nonZeroRequests, type Requests } from '../requests.ts';
 
@@ -73,7 +73,7 @@ export const nodePorts: Plugin = {
     return {
       filter(node) {
         const taken = node.pods.flatMap((p) => hostPorts(p.pod));
-        const clash = wanted.some((w) => taken.some((t) => conflicts(w, t)));
+        const clash = wanted.some((w) => taken.some((t) => portsConflict(w, t)));
         return clash
           ? { reasons: ["node(s) didn't have free ports for the requested pod ports"], resolvable: true }
           : null;
@@ -81,23 +81,3 @@ export const nodePorts: Plugin = {
     };
   },
 };
-
-interface HostPort {
-  readonly ip: string;
-  readonly port: number;
-  readonly protocol: string;
-}
-
-function hostPorts(pod: Pod): HostPort[] {
-  const sidecars = (pod.spec?.initContainers ?? []).filter((c) => c.restartPolicy === 'Always');
-  return [...(pod.spec?.containers ?? []), ...sidecars].flatMap((container) =>
-    (container.ports ?? [])
-      .filter((p) => (p.hostPort ?? 0) > 0)
-      .map((p) => ({ ip: p.hostIP || '0.0.0.0', port: p.hostPort ?? 0, protocol: p.protocol ?? 'TCP' })),
-  );
-}
-
-function conflicts(a: HostPort, b: HostPort): boolean {
-  if (a.port !== b.port || a.protocol !== b.protocol) return false;
-  return a.ip === b.ip || a.ip === '0.0.0.0' || b.ip === '0.0.0.0' || a.ip === '::' || b.ip === '::';
-}

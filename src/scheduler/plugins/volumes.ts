@@ -1,4 +1,5 @@
 import { matchesLabelSelector } from '../../kube/label-selector.ts';
+import { claimNames } from '../../kube/pod-claims.ts';
 import { compareQuantities, parseQuantity } from '../../kube/quantity.ts';
 import { matchesNodeSelector, matchesNodeSelectorTerm } from '../../kube/scheduling.ts';
 import type { Node, PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from '../../kube/types.gen.ts';
@@ -19,14 +20,6 @@ export interface VolumePlan {
 interface PodClaims {
   readonly bound: readonly { readonly claim: PersistentVolumeClaim; readonly volume: PersistentVolume }[];
   readonly waiting: readonly { readonly claim: PersistentVolumeClaim; readonly storageClass: StorageClass }[];
-}
-
-/** The names of the claims that a pod uses, generic ephemeral volumes included. */
-export function claimNames(pod: Pod): readonly string[] {
-  return (pod.spec?.volumes ?? []).flatMap((volume) => {
-    if (volume.persistentVolumeClaim) return [volume.persistentVolumeClaim.claimName];
-    return volume.ephemeral ? [`${pod.metadata.name}-${volume.name}`] : [];
-  });
 }
 
 /** Sorts a pod's claims into bound ones and ones that wait for their first consumer; anything else refuses the pod. */

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { renderFieldError } from '../../field-error.ts';
+import { countIndexes, overlappingIndex } from '../../job-indexes.ts';
 import type { CronJob, CronJobSpec, Job, JobSpec, JobStatus } from '../../types.gen.ts';
 import { validateCronJob, validateCronJobUpdate } from './cron-job.ts';
 import { validateJob, validateJobUpdate } from './job.ts';
-import { countIndexes, overlappingIndex } from './job-indexes.ts';
 import { validateJobStatusUpdate } from './job-status.ts';
 
 const podSpec = {

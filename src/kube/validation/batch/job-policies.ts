@@ -1,5 +1,6 @@
 import { duplicate, invalid, notSupported, omitted, required, tooLong, tooMany } from '../../field-error.ts';
 import { goQuoteList } from '../../go-json.ts';
+import { countIndexes, IndexesError } from '../../job-indexes.ts';
 import { shownMember } from '../../schema/empty-members.ts';
 import type {
   JobSpec,
@@ -11,7 +12,6 @@ import type {
   SuccessPolicyRule,
 } from '../../types.gen.ts';
 import { type Errors, nonNegative, qualifiedName } from '../common.ts';
-import { countIndexes, IndexesError } from './job-indexes.ts';
 
 const rulesMax = 20;
 const exitCodesMax = 255;

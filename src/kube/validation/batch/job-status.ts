@@ -1,9 +1,9 @@
 import { duplicate, type FieldError, invalid, omitted, required } from '../../field-error.ts';
+import { countIndexes, IndexesError, overlappingIndex } from '../../job-indexes.ts';
 import type { Job, JobSpec, JobStatus } from '../../types.gen.ts';
 import { type Errors, nonNegative } from '../common.ts';
 import { equalInternally, internalForm } from '../internal-form.ts';
 import { validateMetaUpdateOfKind } from '../meta.ts';
-import { countIndexes, IndexesError, overlappingIndex } from './job-indexes.ts';
 
 const conditions = 'status.conditions';
 

@@ -16,8 +16,8 @@ import { internalForm } from '../../internal-form.ts';
 import { validateLabelSelector } from '../../label-selector.ts';
 import { validateSignerName, validateTrustBundleName } from '../../signer-name.ts';
 import { validateFieldSelector, validateResourceSelector } from './field-selectors.ts';
+import { validateKeyToPath } from './key-to-path.ts';
 import type { PodRules } from './rules.ts';
-import { validateKeyToPath } from './volumes.ts';
 
 const fieldsOfFiles: readonly string[] = [
   'metadata.annotations',

@@ -21,13 +21,13 @@ import {
   exactlyOne,
   fileMode,
   localDescendingPath,
-  localNonReservedPath,
   requiredString,
   requiredValue,
   source,
 } from '../../common.ts';
 import { validateClaimTemplate } from '../claim-spec.ts';
 import * as sources from '../volume-sources.ts';
+import { validateKeyToPath } from './key-to-path.ts';
 import { validateDownwardApi, validateProjected } from './projected.ts';
 import type { PodRules } from './rules.ts';
 
@@ -162,14 +162,6 @@ function* validateConfigMap(configMap: ConfigMapVolumeSource, field: string): Er
 
 function* validateItems(items: readonly KeyToPath[] | undefined, field: string): Errors {
   for (const [index, item] of (items ?? []).entries()) yield* validateKeyToPath(item, `${field}.items[${index}]`);
-}
-
-/** A key and the file that it becomes. */
-export function* validateKeyToPath({ key, path = '', mode }: KeyToPath, field: string): Errors {
-  yield* requiredString(key, `${field}.key`);
-  yield* requiredString(path, `${field}.path`);
-  yield* localNonReservedPath(path, `${field}.path`);
-  yield* fileMode(mode, `${field}.mode`);
 }
 
 function* validateCsi({ driver = '', nodePublishSecretRef: secret }: CSIVolumeSource, field: string): Errors {
