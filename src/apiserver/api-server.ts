@@ -18,7 +18,7 @@ import { ApiServices } from './discovery/api-services.ts';
 import { Discovery } from './discovery/discovery.ts';
 import type { Dispatcher, VirtualResource } from './dispatch.ts';
 import { Health } from './health.ts';
-import { HttpServer, type TlsMaterial } from './http/server.ts';
+import { HttpServer, type ServerLimits, type TlsMaterial } from './http/server.ts';
 import { InProcessTransport } from './in-process.ts';
 import { KindRegistry, ServedKind } from './kind-registry.ts';
 import { RequestMetrics } from './metrics.ts';
@@ -52,6 +52,8 @@ export interface ApiServerOptions {
   readonly nodePorts?: { readonly first: number; readonly last: number };
   /** Needed to listen; without it the server is in process only. */
   readonly tls?: TlsMaterial;
+  /** Bounds of the HTTPS side that differ from the usual ones. */
+  readonly limits?: Partial<ServerLimits>;
   /** Seconds that Events are kept; an hour when absent. */
   readonly eventTtlSeconds?: number;
   readonly log: Log;
@@ -205,7 +207,7 @@ class Server implements ApiServer {
   }
 
   async listen(host: string, port: number): Promise<number> {
-    const { tls, log } = this.#options;
+    const { tls, log, limits } = this.#options;
     if (tls === undefined) throw new Error('the API server has no certificate to listen with');
     this.#http ??= new HttpServer({
       dispatcher: this.#dispatcher,
@@ -214,6 +216,7 @@ class Server implements ApiServer {
       log,
       tls,
       metrics: this.metrics,
+      ...(limits === undefined ? {} : { limits }),
     });
     const bound = await this.#http.listen(host, port);
     this.#address = `${reachable(host)}:${bound}`;

@@ -11,12 +11,15 @@ const empty = Buffer.alloc(0);
  * Reads a request's body whole. Throws RequestEntityTooLarge as soon as it is known to exceed the limit, BadRequest
  * when the client went away in the middle of it.
  */
-export function readBody(request: IncomingMessage | Http2ServerRequest): Promise<Buffer> {
+export function readBody(
+  request: IncomingMessage | Http2ServerRequest,
+  limitBytes: number = bodyLimitBytes,
+): Promise<Buffer> {
   const length = request.headers['content-length'];
   if (length === '0') return Promise.resolve(empty);
-  if (length !== undefined && Number(length) > bodyLimitBytes) {
+  if (length !== undefined && Number(length) > limitBytes) {
     request.resume();
-    return Promise.reject(entityTooLarge(bodyLimitBytes));
+    return Promise.reject(entityTooLarge(limitBytes));
   }
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -25,13 +28,13 @@ export function readBody(request: IncomingMessage | Http2ServerRequest): Promise
     request.on('data', (chunk: Buffer) => {
       if (isRefused) return;
       size += chunk.length;
-      if (size <= bodyLimitBytes) {
+      if (size <= limitBytes) {
         chunks.push(chunk);
         return;
       }
       isRefused = true;
       chunks.length = 0;
-      reject(entityTooLarge(bodyLimitBytes));
+      reject(entityTooLarge(limitBytes));
     });
     request.on('end', () => resolve(chunks.length === 1 ? (chunks[0] ?? empty) : Buffer.concat(chunks)));
     request.on('aborted', () => reject(badRequest('unexpected EOF')));

@@ -25,11 +25,13 @@ export class Exchange {
   readonly query: Query;
   protected readonly request: Request;
   readonly #response: Response | undefined;
+  readonly #bodyLimitBytes: number;
   readonly #warnings: string[] = [];
   #abort: AbortController | undefined;
 
-  constructor(request: Request, response?: Response) {
+  constructor(request: Request, bodyLimitBytes: number, response?: Response) {
     this.request = request;
+    this.#bodyLimitBytes = bodyLimitBytes;
     this.#response = response;
     this.method = request.method ?? 'GET';
     const url = request.url ?? '/';
@@ -100,7 +102,7 @@ export class Exchange {
       get signal() {
         return exchange.signal;
       },
-      body: () => readBody(request).then((bytes): Body => ({ type: 'bytes', bytes })),
+      body: () => readBody(request, exchange.#bodyLimitBytes).then((bytes): Body => ({ type: 'bytes', bytes })),
       warn: (text) => exchange.#warnings.push(text),
       ...this.upgradePart(),
     };
@@ -220,8 +222,8 @@ export class UpgradeExchange extends Exchange {
   readonly #socket: Duplex;
   readonly #head: Buffer;
 
-  constructor(request: IncomingMessage, socket: Duplex, head: Buffer) {
-    super(request);
+  constructor(request: IncomingMessage, bodyLimitBytes: number, socket: Duplex, head: Buffer) {
+    super(request, bodyLimitBytes);
     this.#socket = socket;
     this.#head = head;
     socket.on('error', () => socket.destroy());
