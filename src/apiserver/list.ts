@@ -100,13 +100,12 @@ function fromCache(served: ServedKind, selection: Selection, start: string, limi
     const found = entry !== undefined && name >= start && selection.matches(entry) ? [entry] : [];
     return { revision, entries: found, last: undefined, remaining: 0 };
   }
+  if (start === '' && limit === 0 && selection.isEverything && served.kind.storage === undefined) {
+    return { revision, entries: served.cache.snapshot(namespace), last: undefined, remaining: 0 };
+  }
   const all = namespace === '' ? served.cache.all() : served.cache.inNamespace(namespace);
   const relative = namespace === '' ? (entry: Entry) => entry.key : (entry: Entry) => entry.name;
   const first = start === '' ? 0 : lowerBound(all, start, relative);
-  if (first === 0 && limit === 0 && selection.isEverything && served.kind.storage === undefined) {
-    // A copy: the cache changes while the answer is on its way.
-    return { revision, entries: all.slice(), last: undefined, remaining: 0 };
-  }
   const entries: Entry[] = [];
   for (let index = first; index < all.length; index += 1) {
     const stored = all[index];

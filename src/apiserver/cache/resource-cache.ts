@@ -20,6 +20,7 @@ export class ResourceCache {
   readonly window: EventWindow;
   readonly #namespaces = new Map<string, SortedEntries>();
   #namespaceOrder: string[] | null = [];
+  #snapshot: readonly Entry[] | undefined;
   readonly #listeners = new Set<CacheListener>();
   #size = 0;
   #lastChange: Revision;
@@ -63,6 +64,16 @@ export class ResourceCache {
     return entries;
   }
 
+  /** The entries of a namespace (empty: all), for readers that go on later; the same array until something changes. */
+  snapshot(namespace: string): readonly Entry[] {
+    if (namespace !== '') return this.#namespaces.get(namespace)?.snapshot ?? [];
+    const order = this.#order();
+    const only = order[0];
+    if (order.length === 1 && only !== undefined) return this.#namespaces.get(only)?.snapshot ?? [];
+    this.#snapshot ??= this.all();
+    return this.#snapshot;
+  }
+
   listen(listener: CacheListener): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
@@ -93,6 +104,7 @@ export class ResourceCache {
   }
 
   #put(entry: Entry, added: boolean): void {
+    this.#snapshot = undefined;
     let entries = this.#namespaces.get(entry.namespace);
     if (entries === undefined) {
       entries = new SortedEntries();
@@ -104,6 +116,7 @@ export class ResourceCache {
   }
 
   #remove(namespace: string, name: string): void {
+    this.#snapshot = undefined;
     const entries = this.#namespaces.get(namespace);
     if (entries === undefined) return;
     entries.delete(name);

@@ -3,6 +3,13 @@ import type { Entry } from './entry.ts';
 /** The entries of one namespace in the order of their names, which is the order of lists. */
 export class SortedEntries {
   readonly #entries: Entry[] = [];
+  #snapshot: readonly Entry[] | undefined;
+
+  /** The entries as they are now, for readers that go on later; the same array until something changes. */
+  get snapshot(): readonly Entry[] {
+    this.#snapshot ??= this.#entries.slice();
+    return this.#snapshot;
+  }
 
   get all(): readonly Entry[] {
     return this.#entries;
@@ -31,12 +38,14 @@ export class SortedEntries {
   }
 
   put(entry: Entry): void {
+    this.#snapshot = undefined;
     const index = this.lowerBound(entry.name);
     if (this.#entries[index]?.name === entry.name) this.#entries[index] = entry;
     else this.#entries.splice(index, 0, entry);
   }
 
   delete(name: string): void {
+    this.#snapshot = undefined;
     const index = this.lowerBound(name);
     if (this.#entries[index]?.name === name) this.#entries.splice(index, 1);
   }
