@@ -9,6 +9,7 @@ const contentTypes: Readonly<Record<Serializer, string>> = {
   yaml: 'application/yaml',
   protobuf: protobufType,
 };
+
 /** Any value in the form asked for. Entries that need no change are their own bytes. */
 export function encodeValue(value: Entry | object, target: Target): Buffer {
   if (value instanceof Entry) {

@@ -327,7 +327,9 @@ export class HttpServer implements AsyncDisposable {
       }
       case 'list': {
         const isPlain = target.convert === null && target.serializer === 'json' && !target.pretty;
-        const bytes = isPlain ? this.#lists.encode(answer) : encodeValue(this.#listValue(exchange, answer, target), target);
+        const bytes = isPlain
+          ? this.#lists.encode(answer)
+          : encodeValue(this.#listValue(exchange, answer, target), target);
         await this.#sendBytes(exchange, 200, contentTypeOf(target), bytes);
         return 200;
       }
@@ -337,7 +339,13 @@ export class HttpServer implements AsyncDisposable {
         const type = contentTypeOf(target);
         exchange.head(200, { 'content-type': target.serializer === 'json' ? type : `${type};stream=watch` });
         const { clock } = this.#options;
-        const watch = streamWatch(answer.source, exchange, { clock, served: answer.served, target, include, backlogBytes: this.#limits.watchBacklogBytes });
+        const watch = streamWatch(answer.source, exchange, {
+          clock,
+          served: answer.served,
+          target,
+          include,
+          backlogBytes: this.#limits.watchBacklogBytes,
+        });
         this.#watches.add(watch);
         exchange.onClose(() => {
           this.#watches.delete(watch);
