@@ -23,8 +23,8 @@ export function addUp(program: Command): void {
     const socket = pathsOf(options.dataDir).controlSocket;
     const began = systemClock.monotonic();
     const running = await controlStatus(socket);
-    if (running === null) await launch(options, given);
-    const state = await waitUntilStarted(socket, pathsOf(options.dataDir).logFile);
+    const pid = running === null ? await launch(options, given) : undefined;
+    const state = await waitUntilStarted(socket, pathsOf(options.dataDir).logFile, pid);
     if (state.error !== undefined) {
       const hint = state.error.hint === undefined ? {} : { hint: state.error.hint };
       throw new WherryError('START_FAILED', state.error.message, hint);
@@ -36,7 +36,8 @@ export function addUp(program: Command): void {
   });
 }
 
-async function launch(options: ServerOptions, given: Record<string, unknown>): Promise<void> {
+/** Resolves with the server's process id, where it is ours to watch and not systemd's. */
+async function launch(options: ServerOptions, given: Record<string, unknown>): Promise<number | undefined> {
   const paths = pathsOf(options.dataDir);
   mkdirSync(paths.dataDir, { recursive: true, mode: 0o700 });
   const launcher = path.join(import.meta.dirname, '../../wherry');
@@ -48,9 +49,9 @@ async function launch(options: ServerOptions, given: Record<string, unknown>): P
       command: [launcher, ...args],
       environment: {},
     });
-    return;
+    return undefined;
   }
-  await startInBackground(launcher, args, { logFile: paths.logFile, environment: process.env });
+  return await startInBackground(launcher, args, { logFile: paths.logFile, environment: process.env });
 }
 
 /** The default cluster is `wherry`; others carry their data directory in the name. */
@@ -58,7 +59,7 @@ export function unitName(dataDir: string): string {
   return dataDir === defaultDataDir ? 'wherry' : `wherry${dataDir.replace(/[^A-Za-z0-9]+/g, '-')}`;
 }
 
-async function waitUntilStarted(socket: string, logFile: string): Promise<ControlState> {
+async function waitUntilStarted(socket: string, logFile: string, pid: number | undefined): Promise<ControlState> {
   const print = stepPrinter(process.stdout);
   const deadline = systemClock.monotonic() + startTimeoutMs;
   let seen = false;
@@ -67,6 +68,10 @@ async function waitUntilStarted(socket: string, logFile: string): Promise<Contro
       seen = true;
       if ('component' in line) print(line.component);
       else if (line.state.ready || line.state.error !== undefined) return line.state;
+    }
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) {
+      seen = true;
+      break;
     }
     if (seen && !existsSync(socket)) break;
     await systemClock.sleep(20);
