@@ -99,7 +99,9 @@ function operationOf({ requestBody, responses, parameters = [], ...rest }: Opera
     ...parameters.map(parameterOf),
   ];
   return {
-    consumes: Object.keys(requestBody?.content ?? { '*/*': null }),
+    // Discovery takes nothing, and says that it takes what it gives.
+    consumes:
+      requestBody === undefined ? (rest['x-kubernetes-action'] ? ['*/*'] : types) : Object.keys(requestBody.content),
     produces: [...known, ...types.filter((type) => !known.includes(type))],
     schemes: ['https'],
     ...rest,
