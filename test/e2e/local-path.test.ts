@@ -20,7 +20,9 @@ const field = (kind: string, name: string, jsonpath: string) =>
 /** Waits until the Events about an object hold this reason, and resolves with the message. */
 const eventOf = (kind: string, name: string, reason: string) =>
   eventually(`Event ${reason} on ${kind} ${name}`, 5_000, async () => {
-    const selector = `involvedObject.kind=${kind},involvedObject.name=${name},reason=${reason}`;
+    // Events of an object of the same name that was deleted before are still there.
+    const uid = await field(kind, name, '.metadata.uid');
+    const selector = `involvedObject.uid=${uid},reason=${reason}`;
     const output = await cluster.must([
       'get',
       'events',
