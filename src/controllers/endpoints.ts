@@ -1,4 +1,3 @@
-import { matchesLabels } from '../kube/label-selector.ts';
 import { keyOf, parseKey } from '../kube/resource.ts';
 import { endpoints as endpointsResource, pods, services } from '../kube/resources.gen.ts';
 import { isReason } from '../kube/status-error.ts';
@@ -11,9 +10,9 @@ import {
   isAddressable,
   isHeadless,
   isReadyFor,
-  isSelecting,
   podAddressOf,
   podReference,
+  selectedPods,
   serviceKeysOf,
   targetPort,
 } from './support/service-pods.ts';
@@ -151,13 +150,8 @@ async function reconcile(key: string, context: ControllerContext): Promise<Outco
     if (standing && standing.metadata.labels?.[managedByLabel] !== undefined) await remove(key, context);
     return done;
   }
-  const { selector, type } = service.spec ?? {};
-  if (service.metadata.deletionTimestamp !== undefined || !isSelecting(selector) || type === 'ExternalName')
-    return done;
-  const selected = informers
-    .of(pods)
-    .list(service.metadata.namespace)
-    .filter((pod) => matchesLabels(selector, pod.metadata.labels));
+  const selected = selectedPods(service, informers);
+  if (!selected) return done;
   const next = planEndpoints(service, selected, standing);
   if (!standing) {
     await client.create(endpointsResource, next);

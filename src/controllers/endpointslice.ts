@@ -1,5 +1,4 @@
 import { TransientError } from '../core/errors.ts';
-import { matchesLabels } from '../kube/label-selector.ts';
 import { keyOf } from '../kube/resource.ts';
 import { endpointslices, nodes, pods, services } from '../kube/resources.gen.ts';
 import type {
@@ -26,9 +25,9 @@ import {
   hostnameUnder,
   isAddressable,
   isHeadless,
-  isSelecting,
   podAddressOf,
   podReference,
+  selectedPods,
   serviceKeysOf,
   targetPort,
 } from './support/service-pods.ts';
@@ -128,13 +127,8 @@ async function reconcile(key: string, context: ControllerContext): Promise<Outco
   const { informers } = context;
   const service = informers.of(services).get(key);
   if (!service) return done;
-  const { selector, type } = service.spec ?? {};
-  if (service.metadata.deletionTimestamp !== undefined || !isSelecting(selector) || type === 'ExternalName')
-    return done;
-  const selected = informers
-    .of(pods)
-    .list(service.metadata.namespace)
-    .filter((pod) => matchesLabels(selector, pod.metadata.labels));
+  const selected = selectedPods(service, informers);
+  if (!selected) return done;
   const groups = planGroups(service, selected, (name) => informers.of(nodes).get(name));
   const existing = informers
     .of(endpointslices, sliceOptions)

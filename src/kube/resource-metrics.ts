@@ -1,3 +1,4 @@
+import { formatGoDuration } from './go-duration.ts';
 import type { KubeObject } from './object.ts';
 import { formatQuantity } from './quantity.ts';
 import type { Resource } from './resource.ts';
@@ -99,7 +100,7 @@ export function podMetricsBody(usage: PodUsage): Pick<PodMetrics, 'timestamp' | 
 }
 
 function timesOf({ at, windowMs }: Pick<Usage, 'at' | 'windowMs'>) {
-  return { timestamp: formatTime(at), window: durationText(windowMs) };
+  return { timestamp: formatTime(at), window: formatGoDuration(Math.round(windowMs)) };
 }
 
 function usageList({ nanocores, memoryBytes }: Pick<Usage, 'nanocores' | 'memoryBytes'>): UsageList {
@@ -107,13 +108,4 @@ function usageList({ nanocores, memoryBytes }: Pick<Usage, 'nanocores' | 'memory
     cpu: formatQuantity({ digits: BigInt(Math.round(nanocores)), scale: -9, format: 'DecimalSI' }),
     memory: formatQuantity({ digits: BigInt(Math.round(memoryBytes)), scale: 0, format: 'BinarySI' }),
   };
-}
-
-/** As Go prints a duration: `15.02s`, `1m0.5s`. */
-function durationText(milliseconds: number): string {
-  const whole = Math.round(milliseconds);
-  const minutes = Math.floor(whole / 60_000);
-  const seconds = `${(whole % 60_000) / 1000}s`;
-  if (minutes === 0) return seconds;
-  return minutes < 60 ? `${minutes}m${seconds}` : `${Math.floor(minutes / 60)}h${minutes % 60}m${seconds}`;
 }

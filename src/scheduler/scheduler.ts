@@ -1,8 +1,10 @@
 import { describeError } from '../core/errors.ts';
+import { findCondition } from '../kube/conditions.ts';
 import { isPodFinished } from '../kube/pod-phase.ts';
 import type { ObjectKey } from '../kube/resource.ts';
 import { pods } from '../kube/resources.gen.ts';
 import { isReason } from '../kube/status-error.ts';
+import { formatTime } from '../kube/time.ts';
 import type { Pod, PodCondition } from '../kube/types.gen.ts';
 import type { ControllerContext } from '../runtime/controller.ts';
 import type { NodeInfo, PodInfo, Snapshot } from './plugin.ts';
@@ -204,13 +206,13 @@ export class Scheduler implements AsyncDisposable {
   }
 
   async #setCondition(pod: Pod, condition: PodCondition, nominatedNodeName?: string): Promise<void> {
-    const before = pod.status?.conditions?.find((c) => c.type === condition.type);
+    const before = findCondition(pod.status?.conditions, condition.type);
     const same =
       before?.status === condition.status &&
       before?.reason === condition.reason &&
       before?.message === condition.message;
     if (same && (nominatedNodeName === undefined || pod.status?.nominatedNodeName === nominatedNodeName)) return;
-    const now = new Date(this.#context.clock.now()).toISOString().replace(/\.\d+/, '');
+    const now = formatTime(this.#context.clock.now());
     const lastTransitionTime = before?.status === condition.status ? (before.lastTransitionTime ?? now) : now;
     await this.#context.client.patch(
       pods,

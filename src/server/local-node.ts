@@ -6,6 +6,7 @@ import type { Clock } from '../core/clock.ts';
 import { describeError, WherryError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { ensureAddress } from '../engines/iproute2/ip.ts';
+import { findCondition } from '../kube/conditions.ts';
 import { nodes } from '../kube/resources.gen.ts';
 import type { Node } from '../kube/types.gen.ts';
 import type { UserInfo } from '../kube/user.ts';
@@ -123,6 +124,7 @@ async function startAgent(context: LocalNodeOptions, stack: AsyncDisposableStack
     folder: paths.agent,
     runFolder: names.runFolder,
     logFolder: names.podLogs,
+    ...(names.podLogLinks === undefined ? {} : { logLinksFolder: names.podLogLinks }),
     cgroupRoot: names.cgroupRoot,
     cniConfigFolder: paths.cniConfig,
     network: { bridge, mtu: 1500 },
@@ -200,7 +202,7 @@ function untilReady(informer: Informer<Node>, name: string, clock: Clock): Promi
       reject(new WherryError('NODE_NOT_READY', `the node is not Ready after ${readyTimeoutMs / 1000} s: ${last}`));
     });
     const look = (node: Node | undefined) => {
-      const ready = node?.status?.conditions?.find((c) => c.type === 'Ready');
+      const ready = findCondition(node?.status?.conditions, 'Ready');
       if (ready?.message !== undefined) last = ready.message;
       if (node === undefined || ready?.status !== 'True' || !node.spec?.podCIDR) return;
       timer[Symbol.dispose]();

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Duplex } from 'node:stream';
+import { drained } from '../../core/drained.ts';
 import type { UserInfo } from '../../kube/user.ts';
 import type { Body, Call } from '../answer.ts';
 import type { Headers } from '../chain.ts';
@@ -197,18 +198,6 @@ export class Exchange {
     const response = this.#response as ServerResponse | undefined;
     response?.setTimeout(stalledResponseMs, () => response.destroy());
   }
-}
-
-function drained(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      response.off('drain', done);
-      response.off('close', done);
-      resolve();
-    };
-    response.on('drain', done);
-    response.on('close', done);
-  });
 }
 
 // RFC 7234: code, agent, quoted text.

@@ -1,3 +1,4 @@
+import { findCondition } from '../../kube/conditions.ts';
 import { draft } from '../../kube/draft.ts';
 import { type FieldError, notSupported, required } from '../../kube/field-error.ts';
 import type { KubeObject } from '../../kube/object.ts';
@@ -94,7 +95,7 @@ function bound(pod: Pod & KubeObject, binding: Binding, now: string): ObjectDraf
 }
 
 function withScheduled(conditions: readonly PodCondition[], now: string): readonly PodCondition[] {
-  const standing = conditions.find(({ type }) => type === 'PodScheduled');
+  const standing = findCondition(conditions, 'PodScheduled');
   const scheduled: PodCondition = {
     type: 'PodScheduled',
     status: 'True',

@@ -64,16 +64,7 @@ export async function listOrWatch(registry: Registry, served: ServedKind, call: 
 
 /** POST to a collection. */
 export async function create(registry: Registry, served: ServedKind, call: Call): Promise<Answer> {
-  const body = await call.body();
-  const options = parseWriteOptions(call.query, 'CreateOptions');
-  const { object, warnings } = decodeBody(
-    body,
-    call.contentType,
-    expectedOf(registry, served),
-    options.fieldValidation,
-  );
-  for (const text of warnings) call.warn(text);
-  const next = object as unknown as ObjectDraft;
+  const { options, object: next } = await readObject(registry, served, call, 'CreateOptions');
   wipeSystemFields(next.metadata);
   served.kind.strategy.setDefaults(next);
   const write = { served, call, subresource: '', options };
@@ -84,6 +75,21 @@ export async function create(registry: Registry, served: ServedKind, call: Call)
   return objectAnswer(201, served, created);
 }
 
+/** The object and the options that a write sends; what is odd about the object goes to the client as warnings. */
+async function readObject(
+  registry: Registry,
+  served: ServedKind,
+  call: Call,
+  kind: 'CreateOptions' | 'UpdateOptions',
+): Promise<{ readonly options: WriteOptions; readonly object: ObjectDraft }> {
+  const body = await call.body();
+  const options = parseWriteOptions(call.query, kind);
+  const expected = expectedOf(registry, served);
+  const { object, warnings } = decodeBody(body, call.contentType, expected, options.fieldValidation);
+  for (const text of warnings) call.warn(text);
+  return { options, object: object as unknown as ObjectDraft };
+}
+
 /** PUT of an object, or (subresource `status` and the like) of a part of it. */
 export async function replace(
   registry: Registry,
@@ -91,16 +97,7 @@ export async function replace(
   call: Call,
   subresource: string,
 ): Promise<Answer> {
-  const body = await call.body();
-  const options = parseWriteOptions(call.query, 'UpdateOptions');
-  const { object, warnings } = decodeBody(
-    body,
-    call.contentType,
-    expectedOf(registry, served),
-    options.fieldValidation,
-  );
-  for (const text of warnings) call.warn(text);
-  const replacement = object as unknown as ObjectDraft;
+  const { options, object: replacement } = await readObject(registry, served, call, 'UpdateOptions');
   served.kind.strategy.setDefaults(replacement);
   checkName(replacement.metadata.name, call.info.name);
   const write = { served, call, subresource, options };

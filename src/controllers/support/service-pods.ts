@@ -1,7 +1,7 @@
 import { matchesLabels } from '../../kube/label-selector.ts';
 import { isPodFinished } from '../../kube/pod-phase.ts';
 import { keyOf } from '../../kube/resource.ts';
-import { services } from '../../kube/resources.gen.ts';
+import { pods, services } from '../../kube/resources.gen.ts';
 import type { Pod, Service, ServicePort } from '../../kube/types.gen.ts';
 import type { Informers } from '../../runtime/controller.ts';
 import { isPodReady } from './pods.ts';
@@ -18,6 +18,16 @@ export function serviceKeysOf(pod: Pod, informers: Informers): readonly string[]
 /** A Service without a selector has endpoints that somebody else keeps. */
 export function isSelecting(selector: Readonly<Record<string, string>> | undefined): boolean {
   return Object.keys(selector ?? {}).length > 0;
+}
+
+/** The pods behind a Service; undefined where its endpoints are not ours to keep: somebody else's, or none at all. */
+export function selectedPods({ metadata, spec }: Service, informers: Informers): readonly Pod[] | undefined {
+  const { selector, type } = spec ?? {};
+  if (metadata.deletionTimestamp !== undefined || !isSelecting(selector) || type === 'ExternalName') return undefined;
+  return informers
+    .of(pods)
+    .list(metadata.namespace)
+    .filter((pod) => matchesLabels(selector, pod.metadata.labels));
 }
 
 /** True for a pod that has an address and has not ended. */

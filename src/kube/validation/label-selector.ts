@@ -23,13 +23,16 @@ export function* validateLabelSelector(
   }
 }
 
-function* validateRequirement(
+/** One requirement of a label selector; of a node selector too, which may also compare. */
+export function* validateRequirement(
   requirement: LabelSelectorRequirement,
   field: string,
   allowInvalidValues: boolean,
+  comparisons: readonly string[] = [],
 ): Errors {
   const values = requirement.values ?? [];
-  switch (requirement.operator) {
+  const { operator = '' } = requirement;
+  switch (operator) {
     case 'In':
     case 'NotIn':
       if (values.length === 0) {
@@ -43,7 +46,11 @@ function* validateRequirement(
       }
       break;
     default:
-      yield invalid(`${field}.operator`, requirement.operator ?? '', 'not a valid selector operator');
+      if (!comparisons.includes(operator)) {
+        yield invalid(`${field}.operator`, operator, 'not a valid selector operator');
+      } else if (values.length !== 1) {
+        yield required(`${field}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'");
+      }
   }
   yield* qualifiedName(requirement.key ?? '', `${field}.key`);
   if (allowInvalidValues) return;

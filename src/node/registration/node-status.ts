@@ -1,4 +1,5 @@
 import type { RuntimeImage } from '../../engines/containerd/cri-messages.ts';
+import { findCondition } from '../../kube/conditions.ts';
 import { formatTime } from '../../kube/time.ts';
 import type { ContainerImage, Node, NodeCondition, NodeStatus } from '../../kube/types.gen.ts';
 import { sameJson } from '../same-json.ts';
@@ -170,7 +171,7 @@ function nodeConditions(node: Node, facts: NodeFacts): readonly NodeCondition[] 
   ];
   const now = formatTime(facts.now);
   return verdicts.map((condition) => {
-    const former = node.status?.conditions?.find(({ type }) => type === condition.type);
+    const former = findCondition(node.status?.conditions, condition.type);
     const since = former?.status === condition.status ? former.lastTransitionTime : undefined;
     return { ...condition, lastHeartbeatTime: now, lastTransitionTime: since ?? now };
   });

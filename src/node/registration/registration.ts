@@ -3,6 +3,7 @@ import { backoffDelayMs } from '../../core/backoff.ts';
 import type { Clock } from '../../core/clock.ts';
 import { describeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
+import { findCondition } from '../../kube/conditions.ts';
 import { nodes } from '../../kube/resources.gen.ts';
 import { isReason } from '../../kube/status-error.ts';
 import type { Node, NodeCondition, Taint } from '../../kube/types.gen.ts';
@@ -95,7 +96,7 @@ export function startRegistration(options: RegistrationOptions): Registration {
   function announce(before: Node, after: Node): void {
     const { name } = after.metadata;
     for (const condition of after.status?.conditions ?? []) {
-      const former = before.status?.conditions?.find(({ type }) => type === condition.type);
+      const former = findCondition(before.status?.conditions, condition.type);
       const reason = eventReason(condition);
       if (reason === null || former?.status === condition.status) continue;
       events.event(after, 'Normal', reason, `Node ${name} status is now: ${reason}`);

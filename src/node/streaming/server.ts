@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { createWebSocketStream, type WebSocket, WebSocketServer } from 'ws';
 import type { Clock } from '../../core/clock.ts';
+import { drained } from '../../core/drained.ts';
 import { describeError, toError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import type { Cri } from '../../engines/containerd/cri.ts';
@@ -353,16 +354,4 @@ function refuseUpgrade(socket: Duplex, status: number, message: string): void {
   const head = ['content-type: text/plain; charset=utf-8', `content-length: ${body.length}`, 'connection: close'];
   socket.write(`HTTP/1.1 ${status} \r\n${head.join('\r\n')}\r\n\r\n`);
   socket.end(body);
-}
-
-function drained(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      response.off('drain', done);
-      response.off('close', done);
-      resolve();
-    };
-    response.on('drain', done);
-    response.on('close', done);
-  });
 }

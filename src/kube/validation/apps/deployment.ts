@@ -1,15 +1,13 @@
 import { type FieldError, forbidden, invalid, notSupported, required } from '../../field-error.ts';
-import { isEmptySelector } from '../../label-selector.ts';
 import type { Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment } from '../../types.gen.ts';
 import { type Errors, immutable, nonNegative } from '../common.ts';
 import { type PodRules, templateRules } from '../core/pod/rules.ts';
 import { internalForm } from '../internal-form.ts';
-import { validateLabelSelector } from '../label-selector.ts';
 import { validateMetaUpdateOfKind } from '../meta.ts';
 import { partsOfReplicas } from '../replica-counts.ts';
 import { collisionCountErrors } from './collision-count.ts';
 import { notMoreThanAll, numberOf, validateIntOrPercent } from './int-or-percent.ts';
-import { isUnusableSelector, selectorForm, validateReplicaTemplate } from './replica-template.ts';
+import { selectorForm, validateSelectorAndTemplate } from './replica-template.ts';
 
 export function validateDeployment({ spec }: Deployment): readonly FieldError[] {
   return [...specErrors(spec, templateRules())];
@@ -18,15 +16,7 @@ export function validateDeployment({ spec }: Deployment): readonly FieldError[] 
 function* specErrors(spec: DeploymentSpec | undefined, rules: PodRules): Errors {
   const { selector, template = {}, strategy = {}, minReadySeconds = 0, progressDeadlineSeconds } = spec ?? {};
   yield* nonNegative(spec?.replicas, 'spec.replicas');
-  if (selector === undefined) yield required('spec.selector');
-  else {
-    yield* validateLabelSelector(selector, 'spec.selector');
-    if (isEmptySelector(selector)) {
-      yield invalid('spec.selector', selectorForm(selector), 'empty selector is invalid for deployment');
-    }
-  }
-  if (isUnusableSelector(selector)) yield invalid('spec.selector', selectorForm(selector), 'invalid label selector');
-  else yield* validateReplicaTemplate(template, selector, 'spec.template', rules);
+  yield* validateSelectorAndTemplate(selector, template, rules);
   yield* strategyErrors(strategy, 'spec.strategy');
   yield* nonNegative(minReadySeconds, 'spec.minReadySeconds');
   yield* nonNegative(spec?.revisionHistoryLimit, 'spec.revisionHistoryLimit');

@@ -1,12 +1,10 @@
-import { type FieldError, invalid, required } from '../../field-error.ts';
-import { isEmptySelector } from '../../label-selector.ts';
+import type { FieldError } from '../../field-error.ts';
 import type { ReplicaSet, ReplicaSetSpec } from '../../types.gen.ts';
 import { type Errors, immutable, nonNegative } from '../common.ts';
 import { type PodRules, templateRules } from '../core/pod/rules.ts';
-import { validateLabelSelector } from '../label-selector.ts';
 import { validateMetaUpdateOfKind } from '../meta.ts';
 import { validateReplicaCounts } from '../replica-counts.ts';
-import { isUnusableSelector, selectorForm, validateReplicaTemplate } from './replica-template.ts';
+import { selectorForm, validateSelectorAndTemplate } from './replica-template.ts';
 
 export function validateReplicaSet({ spec }: ReplicaSet): readonly FieldError[] {
   return [...specErrors(spec, templateRules())];
@@ -16,16 +14,7 @@ function* specErrors(spec: ReplicaSetSpec | undefined, rules: PodRules): Errors 
   const { selector, template = {} } = spec ?? {};
   yield* nonNegative(spec?.replicas, 'spec.replicas');
   yield* nonNegative(spec?.minReadySeconds, 'spec.minReadySeconds');
-  if (selector === undefined) yield required('spec.selector');
-  else {
-    yield* validateLabelSelector(selector, 'spec.selector');
-    if (isEmptySelector(selector)) {
-      // Upstream's own words.
-      yield invalid('spec.selector', selectorForm(selector), 'empty selector is invalid for deployment');
-    }
-  }
-  if (isUnusableSelector(selector)) yield invalid('spec.selector', selectorForm(selector), 'invalid label selector');
-  else yield* validateReplicaTemplate(template, selector, 'spec.template', rules);
+  yield* validateSelectorAndTemplate(selector, template, rules);
 }
 
 export function validateReplicaSetUpdate(replicaSet: ReplicaSet, old: ReplicaSet): readonly FieldError[] {

@@ -1,4 +1,4 @@
-import { forbidden, invalid, notSupported } from '../../field-error.ts';
+import { forbidden, invalid, notSupported, required } from '../../field-error.ts';
 import { isEmptySelector, matchesLabelSelector } from '../../label-selector.ts';
 import { shownMember } from '../../schema/empty-members.ts';
 import type { LabelSelector, PodTemplateSpec } from '../../types.gen.ts';
@@ -28,6 +28,24 @@ export function* selectorMatchesTemplate(
       '`selector` does not match template `labels`',
     );
   }
+}
+
+/** The selector of a Deployment or ReplicaSet, and the template whose pods it must find. */
+export function* validateSelectorAndTemplate(
+  selector: LabelSelector | undefined,
+  template: PodTemplateSpec,
+  rules: PodRules,
+): Errors {
+  if (selector === undefined) yield required('spec.selector');
+  else {
+    yield* validateLabelSelector(selector, 'spec.selector');
+    if (isEmptySelector(selector)) {
+      // Upstream says so of ReplicaSets too.
+      yield invalid('spec.selector', selectorForm(selector), 'empty selector is invalid for deployment');
+    }
+  }
+  if (isUnusableSelector(selector)) yield invalid('spec.selector', selectorForm(selector), 'invalid label selector');
+  else yield* validateReplicaTemplate(template, selector, 'spec.template', rules);
 }
 
 /** The template of a workload whose pods always run. */

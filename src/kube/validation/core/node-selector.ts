@@ -1,7 +1,8 @@
-import { forbidden, invalid, required } from '../../field-error.ts';
+import { invalid, required } from '../../field-error.ts';
 import { nameIsDnsSubdomain } from '../../names.ts';
 import type { NodeSelector, NodeSelectorRequirement, NodeSelectorTerm } from '../../types.gen.ts';
-import { type Errors, each, labelValue, qualifiedName } from '../common.ts';
+import { type Errors, each, labelValue } from '../common.ts';
+import { validateRequirement } from '../label-selector.ts';
 
 /** Node affinity's selector: terms of expressions over labels and over metadata.name. Pods, volumes and slices have it. */
 export function* validateNodeSelector(selector: NodeSelector, field: string, allowInvalidValues = false): Errors {
@@ -15,41 +16,15 @@ export function* validateNodeSelector(selector: NodeSelector, field: string, all
 
 export function* validateNodeSelectorTerm(term: NodeSelectorTerm, field: string, allowInvalidValues: boolean): Errors {
   for (const [index, requirement] of (term.matchExpressions ?? []).entries()) {
-    yield* validateLabelRequirement(requirement, `${field}.matchExpressions[${index}]`, allowInvalidValues);
+    const path = `${field}.matchExpressions[${index}]`;
+    yield* validateRequirement(requirement, path, allowInvalidValues, comparisons);
   }
   for (const [index, requirement] of (term.matchFields ?? []).entries()) {
     yield* validateFieldRequirement(requirement, `${field}.matchFields[${index}]`);
   }
 }
 
-function* validateLabelRequirement(rule: NodeSelectorRequirement, field: string, allowInvalidValues: boolean): Errors {
-  const values = rule.values ?? [];
-  switch (rule.operator) {
-    case 'In':
-    case 'NotIn':
-      if (values.length === 0) {
-        yield required(`${field}.values`, "must be specified when `operator` is 'In' or 'NotIn'");
-      }
-      break;
-    case 'Exists':
-    case 'DoesNotExist':
-      if (values.length > 0) {
-        yield forbidden(`${field}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
-      }
-      break;
-    case 'Gt':
-    case 'Lt':
-      if (values.length !== 1) {
-        yield required(`${field}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'");
-      }
-      break;
-    default:
-      yield invalid(`${field}.operator`, rule.operator ?? '', 'not a valid selector operator');
-  }
-  yield* qualifiedName(rule.key ?? '', `${field}.key`);
-  if (allowInvalidValues) return;
-  for (const [index, value] of values.entries()) yield* labelValue(value, `${field}.values[${index}]`);
-}
+const comparisons = ['Gt', 'Lt'];
 
 function* validateFieldRequirement(rule: NodeSelectorRequirement, field: string): Errors {
   const values = rule.values ?? [];
