@@ -31,6 +31,8 @@ export interface WorkQueue {
   failures(key: string): number;
   /** Keys that wait to run now. */
   readonly length: number;
+  /** Keys that came to wait, and calls of addRateLimited, since the start. */
+  readonly counts: { readonly adds: number; readonly retries: number };
   /** Takes no more keys, aborts the running ones' signal, resolves when they have ended. */
   stop(): Promise<void>;
 }
@@ -43,6 +45,7 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
   const delayed = new Map<string, { readonly at: number; readonly timer: Disposable }>();
   const failures = new Map<string, number>();
   const abort = new AbortController();
+  const counts = { adds: 0, retries: 0 };
   let scheduled = false;
 
   // Work starts in a later turn of the event loop, so that a burst of keys can't keep I/O from being served.
@@ -83,11 +86,13 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
     if (abort.signal.aborted) return true;
     cancelDelay(key);
     if (running.has(key)) {
+      if (!again.has(key)) counts.adds++;
       again.add(key);
       return true;
     }
     if (waiting.has(key)) return true;
     if (isFull()) return false;
+    counts.adds++;
     waiting.add(key);
     schedule();
     return true;
@@ -114,6 +119,7 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
     add,
     addAfter,
     addRateLimited(key) {
+      counts.retries++;
       const attempt = failures.get(key) ?? 0;
       failures.set(key, attempt + 1);
       const delayMs = backoffDelayMs(backoff, attempt, random);
@@ -125,6 +131,7 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
     get length() {
       return waiting.size;
     },
+    counts,
     async stop() {
       abort.abort();
       waiting.clear();

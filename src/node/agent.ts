@@ -16,10 +16,12 @@ import type { EnvironmentResolver } from './environment-resolver.ts';
 import type { HookRunner } from './hook-runner.ts';
 import { watchArchiveFolder } from './images/archive-folder.ts';
 import { createImagePuller } from './images/puller.ts';
+import { createNodeAdmission } from './node-admission.ts';
 import { createPodEvents } from './pod-events.ts';
 import { createPodNetwork } from './pod-network.ts';
 import { type ClusterDns, parseResolvConf } from './pods/dns.ts';
 import type { PodHost } from './pods/host.ts';
+import { createLogLinks } from './pods/log-links.ts';
 import { createPodObserver } from './pods/observe.ts';
 import { createPodFiles } from './pods/pod-files.ts';
 import { qosClass } from './pods/resources.ts';
@@ -76,6 +78,8 @@ export interface NodeAgentOptions {
   readonly runFolder: string;
   /** Containers' logs; /var/log/pods is where log shippers look. */
   readonly logFolder: string;
+  /** Links to the logs by container, /var/log/containers; absent: none are made. */
+  readonly logLinksFolder?: string;
   readonly containerRuntimeEndpoint?: string;
   readonly registriesFile?: string;
   readonly clusterDns: ClusterDns;
@@ -102,10 +106,12 @@ export interface NodeAgent {
   stop(options?: { readonly runtime?: 'keep' | 'stop' }): Promise<void>;
   /** Ends all pods of this node as for a shutdown, e.g. before `down`; then they are gone from the runtime, not from the API. */
   endPods(signal: AbortSignal): Promise<void>;
-  /** The following throw while the agent has not started. */
+  /** The following throw while the agent has not started, but for `running`. */
   readonly directory: PodDirectory;
   readonly cri: Cri;
   readonly stats: Stats;
+  /** How many pods have a running sandbox, and how many containers are in which state. */
+  running(): { readonly pods: number; readonly containers: Readonly<Record<string, number>> };
   importImages(path: string): Promise<readonly string[]>;
   images(): Promise<readonly RuntimeImage[]>;
   /** This node's Node object as last written. */
@@ -192,6 +198,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     });
     const { cri } = runtime;
     let workers: PodWorkers | undefined;
+    const admission = createNodeAdmission(client);
     const registration = startRegistration({
       client,
       events,
@@ -202,6 +209,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
       facts: () => nodeFacts(runtime, machine, () => workers),
       onNode(current) {
         node = current;
+        admission.observe(current);
       },
     });
     // Others write into it too: the range of pod addresses, taints, labels.
@@ -232,8 +240,13 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
       ...parts,
       images: createImagePuller({ cri, client, events: podEvents, clock, parallel: parallelPulls }),
       files: createPodFiles({ podsFolder, logFolder: options.logFolder, clusterDomain: options.clusterDns.domain }),
+      logLinks:
+        options.logLinksFolder === undefined
+          ? null
+          : createLogLinks({ folder: options.logLinksFolder, logFolder: options.logFolder }),
       crashes: new BackoffTable(),
       turns: createTurns(machine.cpus + 1),
+      admission,
       settings: {
         clusterDns: options.clusterDns,
         hostResolver: parseResolvConf(await hostResolvConf()),
@@ -335,6 +348,15 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     },
     get stats() {
       return need().stats;
+    },
+    running() {
+      const containers: Record<string, number> = {};
+      let pods = 0;
+      for (const { runtime } of running?.workers.workers() ?? []) {
+        if (runtime.sandboxes.some(({ isReady }) => isReady)) pods++;
+        for (const { state } of runtime.containers) containers[state] = (containers[state] ?? 0) + 1;
+      }
+      return { pods, containers };
     },
     importImages: (path) => need().runtime.importImages(path),
     async images() {

@@ -36,6 +36,11 @@ export interface VolumeSet extends AsyncDisposable {
   ): Promise<readonly ContainerMount[]>;
   /** Unmounts and removes everything of the pod; the containers are gone. Idempotent; throws to be called again. */
   cleanup(podUid: string): Promise<void>;
+  /**
+   * Takes off what is mounted for the pod and keeps its files, as a shutdown of the machine would; the containers are
+   * gone, and the next `prepare` mounts anew.
+   */
+  unmount(podUid: string): Promise<void>;
   /** The uids of pods that have anything on disk; the agent cleans up those that no pod object and no container owns. */
   podUids(): Promise<readonly string[]>;
 }

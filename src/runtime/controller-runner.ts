@@ -27,6 +27,10 @@ export interface ControllerMetrics {
   readonly reconciles: number;
   readonly failures: number;
   readonly depth: number;
+  /** Keys that came into the queue. */
+  readonly adds: number;
+  /** Keys that came into the queue again because they failed. */
+  readonly retries: number;
 }
 
 export interface ControllerRunner {
@@ -165,7 +169,7 @@ export function createControllerRunner(controller: Controller, environment: Runn
       await queue.stop();
       await events[Symbol.asyncDispose]();
     },
-    metrics: () => ({ name: controller.name, reconciles, failures, depth: queue.length }),
+    metrics: () => ({ name: controller.name, reconciles, failures, depth: queue.length, ...queue.counts }),
   };
 }
 

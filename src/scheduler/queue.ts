@@ -78,6 +78,18 @@ export class SchedulingQueue {
     return this.#entries.size + this.#inFlight.size;
   }
 
+  /** How many pods wait, by upstream's names of the queues: to be tried now, after a back-off, for a change. */
+  get counts(): Readonly<Record<'active' | 'backoff' | 'unschedulable', number>> {
+    const now = this.#clock.monotonic();
+    const counts = { active: this.#inFlight.size, backoff: 0, unschedulable: 0 };
+    for (const entry of this.#entries.values()) {
+      if (this.#dueAt(entry) <= now) counts.active++;
+      else if (entry.parkedAt === null) counts.backoff++;
+      else counts.unschedulable++;
+    }
+    return counts;
+  }
+
   /** The next pod to schedule; it is the caller's until `done` or `park`. Rejects when `signal` aborts. */
   async next(signal: AbortSignal): Promise<{ readonly key: string; readonly pod: Pod }> {
     while (true) {

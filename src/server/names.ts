@@ -11,9 +11,16 @@ export function clusterNames(dataDir: string): {
   readonly runFolder: string;
   readonly cgroupRoot: string;
   readonly podLogs: string;
+  /** Links to the logs, where log shippers look for them; the cluster of the default data directory has them. */
+  readonly podLogLinks?: string;
 } {
   if (dataDir === defaultDataDir)
-    return { runFolder: '/run/wherry/default', cgroupRoot: '/kubepods', podLogs: '/var/log/pods' };
+    return {
+      runFolder: '/run/wherry/default',
+      cgroupRoot: '/kubepods',
+      podLogs: '/var/log/pods',
+      podLogLinks: '/var/log/containers',
+    };
   const id = createHash('sha256').update(dataDir).digest('hex').slice(0, 8);
   return { runFolder: `/run/wherry/${id}`, cgroupRoot: `/kubepods-${id}`, podLogs: `${dataDir}/agent/pod-logs` };
 }

@@ -9,6 +9,7 @@ import { removeAddress, removeLink } from '../engines/iproute2/ip.ts';
 import { deleteTable } from '../engines/nftables/nft.ts';
 import { run } from '../engines/process/run.ts';
 import { openRuntime } from '../node/container-runtime.ts';
+import { createLogLinks } from '../node/pods/log-links.ts';
 import { bridge, clusterNames, serviceTable } from './names.ts';
 import type { ServerOptions } from './options.ts';
 import { pathsOf } from './paths.ts';
@@ -85,6 +86,8 @@ export async function resetCluster(
   await removeCgroups(names.cgroupRoot);
   say('files');
   await removePodLogs(names.podLogs, paths.pods);
+  if (names.podLogLinks !== undefined)
+    await createLogLinks({ folder: names.podLogLinks, logFolder: names.podLogs }).sweep();
   if (traces !== null) await rm(traces.writeKubeconfig, { force: true });
   await rm(names.runFolder, { recursive: true, force: true });
   await rm(paths.dataDir, { recursive: true, force: true });

@@ -419,8 +419,9 @@ function malformedAnswer(error: Error): string {
   return `${head}connection: close\r\n\r\n${body}`;
 }
 
-// The scale of a custom resource is of a built-in kind.
+// The scale of a custom resource is of a built-in kind; what is served besides the built-in kinds has no protobuf form.
 function hasCustomForm(destination: Destination, info: RequestInfo): boolean {
+  if (destination.type === 'virtual') return destination.resource.discovered?.typeName === null;
   if (destination.type !== 'kind' && destination.type !== 'subresource') return false;
   return destination.served.isCustom && info.subresource !== 'scale';
 }

@@ -4,6 +4,7 @@ import { type Answer, type DecodedPacket, decode, encode, type Packet, TRUNCATED
 import { errorCode, WherryError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import type { ClusterView } from './cluster-view.ts';
+import { DnsCounts } from './counts.ts';
 import type { Forwarder } from './forwarder.ts';
 import { type Resolution, resolve, startOfAuthority } from './records.ts';
 
@@ -34,7 +35,7 @@ const recursionAvailable = 0x0080;
 export class DnsServer implements AsyncDisposable {
   readonly #options: DnsServerOptions;
   readonly #connections = new Set<TcpSocket>();
-  readonly #counts = { cluster: 0, forwarded: 0, failed: 0 };
+  readonly #counts = new DnsCounts();
   #udp: Socket | undefined;
   #tcp: Server | undefined;
 
@@ -42,8 +43,8 @@ export class DnsServer implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Questions answered since the start, by where the answer came from. */
-  get counts(): Readonly<{ cluster: number; forwarded: number; failed: number }> {
+  /** What was asked and answered since the start. */
+  get counts(): DnsCounts {
     return this.#counts;
   }
 
@@ -139,17 +140,19 @@ export class DnsServer implements AsyncDisposable {
         question.class === 'IN' || question.class === undefined
           ? resolve(name, question.type, this.#options.zone, this.#options.view)
           : null;
+      this.#counts.request(own === null ? '.' : `${this.#options.zone}.`, overTcp ? 'tcp' : 'udp', question.type);
       if (own === null) {
-        this.#counts.forwarded++;
         const dnssec = packet.additionals?.some((r) => r.type === 'OPT' && r.flag_do) ?? false;
         const key = [name, question.type, question.class, dnssec, packet.flag_cd].join(' ');
-        return await this.#options.forwarder.forward(query, key, overTcp);
+        const answer = await this.#options.forwarder.forward(query, key, overTcp);
+        this.#counts.response('.', answer.readUInt16BE(2) & 15);
+        return answer;
       }
-      this.#counts.cluster++;
       const resolution = await this.#followAlias(own, question.type);
+      this.#counts.response(`${this.#options.zone}.`, resolution.exists ? rcodes.NOERROR : rcodes.NXDOMAIN);
       return this.#encode(packet, resolution, overTcp);
     } catch (error) {
-      this.#counts.failed++;
+      this.#counts.response('.', rcodes.SERVFAIL);
       this.#options.log.debug('a question was not answered', { question: question.name, error });
       return failure(query, 'SERVFAIL', packet.questions);
     }

@@ -12,8 +12,8 @@ export interface EvictionCandidate {
   readonly workingSetBytes: number;
 }
 
-/** From here on a priority is system-critical: such pods are never evicted for want of memory. */
-const criticalPriority = 2_000_000_000;
+/** From here on a priority is system-critical: such pods are never evicted for want of memory, nor kept out by it. */
+export const criticalPriority = 2_000_000_000;
 /** Milliseconds between looks; kubelet's. */
 const periodMs = 10_000;
 

@@ -7,11 +7,13 @@ import type { BackoffTable } from '../backoff-table.ts';
 import type { EnvironmentResolver } from '../environment-resolver.ts';
 import type { HookRunner } from '../hook-runner.ts';
 import type { ImagePuller } from '../images/puller.ts';
+import type { NodeAdmission } from '../node-admission.ts';
 import type { PodEvents } from '../pod-events.ts';
 import type { ProbeRunner } from '../probe-runner.ts';
 import type { Turns } from '../turns.ts';
 import type { VolumeSet } from '../volume-set.ts';
 import type { NodeSettings } from './config.ts';
+import type { LogLinks } from './log-links.ts';
 import type { PodObserver } from './observe.ts';
 import type { PodFiles } from './pod-files.ts';
 
@@ -30,6 +32,8 @@ export interface PodHost {
   readonly hooks: HookRunner;
   readonly images: ImagePuller;
   readonly files: PodFiles;
+  /** Null where logs lie in a folder of the cluster's own. */
+  readonly logLinks: LogLinks | null;
   /** Of crashing containers, by `containerKey`. */
   readonly crashes: BackoffTable;
   /**
@@ -37,6 +41,7 @@ export interface PodHost {
    * the other instead of all late. Containers of pods that have begun go first.
    */
   readonly turns: Turns;
+  readonly admission: NodeAdmission;
   readonly settings: NodeSettings;
   readonly hostIPs: readonly string[];
   readonly clock: Clock;

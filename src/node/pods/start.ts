@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { describeError, errorCode, WherryError } from '../../core/errors.ts';
 import type { PodSandboxConfig } from '../../engines/containerd/cri-messages.ts';
 import { formatGoDuration } from '../../kube/go-duration.ts';
@@ -43,7 +44,8 @@ export async function startContainer(host: PodHost, request: StartRequest, signa
   const { pod, spec } = request;
   holdBack(host, request);
   const image = await ensureImage(host, request, signal);
-  const containerId = await createContainer(host, request, image, signal);
+  const created = await createContainer(host, request, image, signal);
+  const { containerId } = created;
   try {
     await host.turns.take(1, signal, () => host.cri.startContainer({ containerId }, { signal }));
   } catch (cause) {
@@ -53,7 +55,18 @@ export async function startContainer(host: PodHost, request: StartRequest, signa
     throw new StartError('RunContainerError', message, { cause });
   }
   host.events.container(pod, spec, 'Normal', 'Started', 'Container started');
+  await linkLog(host, request, created);
   await runPostStart(host, request, containerId, signal);
+}
+
+/** For people and programs that look for logs by name; the container runs without it, too. */
+async function linkLog(host: PodHost, { pod, spec }: StartRequest, created: CreatedContainer): Promise<void> {
+  const { name: podName = '', namespace = '' } = pod.metadata;
+  try {
+    await host.logLinks?.add({ podName, namespace, containerName: spec.container.name, ...created });
+  } catch (thrown) {
+    host.log.warn('a log can not be linked', { pod: `${namespace}/${podName}`, error: describeError(thrown) });
+  }
 }
 
 /** Back-off: a container that ended waits twice as long as the time before, from 10 s to 5 min. */
@@ -93,12 +106,17 @@ async function ensureImage(host: PodHost, { pod, spec }: StartRequest, signal: A
   }
 }
 
+interface CreatedContainer {
+  readonly containerId: string;
+  readonly logPath: string;
+}
+
 async function createContainer(
   host: PodHost,
   request: StartRequest,
   image: Awaited<ReturnType<typeof ensureImage>>,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<CreatedContainer> {
   const { pod, spec, runtime, sandboxId, sandboxConfig, podIPs } = request;
   const { container } = spec;
   const last = newestInstance(runtime, container.name);
@@ -130,7 +148,7 @@ async function createContainer(
       { signal },
     );
     host.events.container(pod, spec, 'Normal', 'Created', 'Container created');
-    return containerId;
+    return { containerId, logPath: join(sandboxConfig.logDirectory ?? '', config.logPath ?? '') };
   } catch (cause) {
     signal.throwIfAborted();
     const isConfig = errorCode(cause) === containerConfigError;

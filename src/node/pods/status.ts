@@ -18,11 +18,14 @@ export interface StatusFacts extends ContainerFacts {
 export interface PodFailure {
   readonly reason: string;
   readonly message: string;
+  /** The pod was not admitted: it never had containers here. */
+  readonly isRefusal?: boolean;
 }
 
 /** A pod's whole status, from what the runtime shows. Fields that others own are kept. Pure. */
 export function podStatus(pod: Pod, runtime: RuntimePod, facts: StatusFacts): PodStatus {
   const former = pod.status ?? {};
+  if (facts.failure?.isRefusal === true || isRefused(former, runtime)) return refusedStatus(pod, facts.failure);
   const statuses = (specs: readonly SpecContainer[], old: readonly ContainerStatus[] | undefined) =>
     specs.map((spec) => {
       const last = old?.find(({ name }) => name === spec.container.name);
@@ -52,7 +55,7 @@ export function podStatus(pod: Pod, runtime: RuntimePod, facts: StatusFacts): Po
     ...(pod.metadata.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
     phase,
     conditions: podConditions(pod, { phase, statuses: byName, hasNetwork, now: facts.now }),
-    ...(failure === null ? {} : failure),
+    ...(failure === null ? {} : { reason: failure.reason, message: failure.message }),
     ...(hostIP === undefined ? {} : { hostIP, hostIPs: facts.hostIPs.map((ip) => ({ ip })) }),
     ...(podIP === undefined ? {} : { podIP, podIPs: podIPs.map((ip) => ({ ip })) }),
     startTime: former.startTime ?? formatTime(facts.now),
@@ -60,6 +63,24 @@ export function podStatus(pod: Pod, runtime: RuntimePod, facts: StatusFacts): Po
     containerStatuses: ordinary,
     ...(ephemeral.length > 0 ? { ephemeralContainerStatuses: ephemeral } : {}),
     qosClass: former.qosClass ?? qosClass(pod),
+  };
+}
+
+/** A pod that this node refused, seen again. */
+function isRefused({ phase, containerStatuses }: PodStatus, { containers }: RuntimePod): boolean {
+  return phase === 'Failed' && containerStatuses === undefined && containers.length === 0;
+}
+
+function refusedStatus({ metadata, status = {}, ...pod }: Pod, failure: PodFailure | null): PodStatus {
+  if (failure === null) return status;
+  const { reason, message } = failure;
+  return {
+    ...status,
+    ...(metadata.generation === undefined ? {} : { observedGeneration: metadata.generation }),
+    phase: 'Failed',
+    reason,
+    message,
+    qosClass: status.qosClass ?? qosClass({ metadata, ...pod }),
   };
 }
 

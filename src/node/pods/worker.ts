@@ -33,6 +33,7 @@ export class PodWorker {
   #isStopped = false;
   #current = new AbortController();
   #wakeUp: () => void = () => {};
+  #isAdmitted: boolean;
   readonly #ended: Promise<void>;
 
   constructor(host: PodHost, pod: Pod, options: { readonly isGone: boolean; readonly onFinished: () => void }) {
@@ -42,6 +43,8 @@ export class PodWorker {
     this.#onFinished = options.onFinished;
     const { name = '', namespace = '' } = pod.metadata;
     this.#runtime = emptyRuntimePod({ uid: podUid(pod), name, namespace });
+    this.#isAdmitted = pod.status?.startTime !== undefined;
+    if (this.#isAdmitted && !this.#isEnding()) host.admission.hold(pod);
     this.#ended = this.#run();
   }
 
@@ -66,6 +69,7 @@ export class PodWorker {
     const wasEnding = this.#isEnding();
     const grace = podGraceSeconds(this.#pod);
     this.#pod = pod;
+    if (this.#isAdmitted && !this.#isEnding()) this.#host.admission.hold(pod);
     if (this.#isEnding() && (!wasEnding || podGraceSeconds(pod) < grace)) this.#current.abort();
     this.wake();
   }
@@ -134,7 +138,9 @@ export class PodWorker {
       }
       await this.#pause(waitMs);
     }
-    if (!this.#isStopped) this.#onFinished();
+    if (this.#isStopped) return;
+    this.#host.admission.release(podUid(this.#pod));
+    this.#onFinished();
   }
 
   async #pause(waitMs: number | undefined): Promise<void> {
@@ -151,6 +157,16 @@ export class PodWorker {
   }
 
   async #live(signal: AbortSignal): Promise<number | undefined> {
+    if (!this.#isAdmitted) {
+      const refusal = await this.#host.admission.take(this.#pod, signal);
+      if (refusal !== null) {
+        const { reason, message } = refusal;
+        this.#failure = { reason, message: `Pod was rejected: ${message}`, isRefusal: true };
+        this.#host.events.pod(this.#pod, 'Warning', reason, message);
+        return 0;
+      }
+      this.#isAdmitted = true;
+    }
     if (deadlineIn(this.#host, this.#pod) === 0) {
       const message = 'Pod was active on the node longer than the specified deadline';
       this.#failure = { reason: 'DeadlineExceeded', message };
@@ -169,6 +185,7 @@ export class PodWorker {
     const uid = podUid(this.#pod);
     const runtime = await syncEnding(host, this.#pod, signal);
     this.#runtime = runtime;
+    host.admission.release(uid);
     if (!this.#isGone) await this.#report(runtime, true, signal);
     await host.volumes.cleanup(uid);
     await host.cgroups.remove({ uid, qos: qosClass(this.#pod) });
@@ -186,7 +203,13 @@ export class PodWorker {
     if (this.#isGone) return false;
     const context = { memory: this.#memory, isEnding, failure: this.#failure };
     const compute = await statusOf(this.#host, runtime, context);
-    const written = await writeStatus(this.#host.client, this.#pod, compute, signal);
+    const computeAndRelease = (pod: Pod) => {
+      const status = compute(pod);
+      // Whoever learns that the pod has ended may count on its room.
+      if (status.phase === 'Succeeded' || status.phase === 'Failed') this.#host.admission.release(podUid(pod));
+      return status;
+    };
+    const written = await writeStatus(this.#host.client, this.#pod, computeAndRelease, signal);
     if (written === null) this.#isGone = true;
     else if (!isOlder(written, this.#pod)) this.#pod = written;
     return written !== null;

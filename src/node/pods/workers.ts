@@ -139,6 +139,7 @@ export function createPodWorkers(host: PodHost, informer: Informer<Pod>): PodWor
     for (const uid of await host.volumes.podUids()) if (isUnknown(uid)) await host.volumes.cleanup(uid);
     for (const uid of await host.files.podUids()) if (isUnknown(uid)) await host.files.remove(uid);
     for (const cgroup of await host.cgroups.list()) if (isUnknown(cgroup.uid)) await host.cgroups.remove(cgroup);
+    await host.logLinks?.sweep();
   }
 
   async function orphanLoop(): Promise<void> {
@@ -170,6 +171,8 @@ export function createPodWorkers(host: PodHost, informer: Informer<Pod>): PodWor
       await Promise.all(
         runtimes.map((runtime, index) => shutDown(host, [...workers.values()][index]?.pod, runtime, stop)),
       );
+      // Their files stay for the pods' next start; the machine may want to let go of the file systems.
+      for (const uid of await host.volumes.podUids()) await host.volumes.unmount(uid);
     },
     get isListing() {
       return isListing;

@@ -1,7 +1,8 @@
-import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import type { IncomingMessage, RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { isIPv6 } from 'node:net';
 import { errorCode, toError, WherryError } from '../../core/errors.ts';
+import { request as httpRequest } from '../../core/node-http.ts';
 import type { Container, HTTPGetAction } from '../../kube/types.gen.ts';
 import { resolvePort } from './port.ts';
 

@@ -1,9 +1,10 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { type Duplex, duplexPair } from 'node:stream';
 import { errorCode, toError, WherryError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
+import { createServer } from '../../core/node-http.ts';
 import type { StreamingServer } from '../streaming-server.ts';
 import type { NodeAccess } from './access.ts';
 import { HttpError } from './http-error.ts';

@@ -1,7 +1,8 @@
-import { request as httpRequest, type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TransientError } from '../../core/errors.ts';
+import { request as httpRequest, STATUS_CODES } from '../../core/node-http.ts';
 import { joinDuplexes } from '../../wire/join-duplexes.ts';
 import { SpdySession } from '../../wire/spdy-session.ts';
 

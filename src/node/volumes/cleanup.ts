@@ -12,6 +12,12 @@ const folders = Object.values(volumeFolders);
  * Nothing is removed while anything is mounted there, so that no removal reaches into a directory of the host.
  */
 export async function cleanupVolumes(podsFolder: string, podUid: string): Promise<void> {
+  await unmountVolumes(podsFolder, podUid);
+  for (const folder of folders) await rm(join(podsFolder, podUid, folder), { recursive: true, force: true });
+}
+
+/** Takes off all mounts below a pod's volume folders. Throws TransientError when one is held. */
+export async function unmountVolumes(podsFolder: string, podUid: string): Promise<void> {
   // A name that leads elsewhere must never get here.
   if (podUid === '' || podUid.includes('/') || podUid.startsWith('.'))
     throw new TransientError('POD_UID', `${JSON.stringify(podUid)} is not a pod's uid`);
@@ -24,7 +30,6 @@ export async function cleanupVolumes(podsFolder: string, podUid: string): Promis
       throw new TransientError('VOLUME_BUSY', `${left.mountPoint} is still mounted`, {
         hint: 'see which process holds it: fuser -vm PATH',
       });
-    await rm(path, { recursive: true, force: true });
   }
 }
 

@@ -11,7 +11,7 @@ import { allContainers, podUid } from '../pods/identity.ts';
 import type { VolumeSet } from '../volume-set.ts';
 import { writeAtomically } from './atomic-writer.ts';
 import { resolveClaim } from './claims.ts';
-import { cleanupVolumes, podsWithVolumes } from './cleanup.ts';
+import { cleanupVolumes, podsWithVolumes, unmountVolumes } from './cleanup.ts';
 import { containerMounts, type MountableVolume } from './container-mounts.ts';
 import { checkHostPath } from './host-path.ts';
 import { createObjectWatch } from './object-watch.ts';
@@ -233,6 +233,14 @@ export function createVolumeSet(options: VolumeSetOptions): VolumeSet {
       tokens.forget(uid);
       await state?.tail;
       await cleanupVolumes(podsFolder, uid);
+    },
+    async unmount(uid) {
+      const state = states.get(uid);
+      states.delete(uid);
+      state?.timer?.[Symbol.dispose]();
+      objects.follow(uid, []);
+      await state?.tail;
+      await unmountVolumes(podsFolder, uid);
     },
     podUids: () => podsWithVolumes(podsFolder),
     async [Symbol.asyncDispose]() {
