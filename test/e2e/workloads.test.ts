@@ -261,7 +261,7 @@ test('a CustomResourceDefinition brings its resources', async () => {
 });
 
 test('a Job runs to its end and a StatefulSet keeps its order and its claims', async () => {
-  await cluster.must(['create', 'job', 'once', '--image=busybox', '--', 'true']);
+  await cluster.must(['create', 'job', 'once', '--image=nginx:stable-alpine', '--', 'true']);
   await cluster.must(['wait', '--for=condition=Complete', 'job/once', '--timeout=30s']);
   await create({
     apiVersion: 'v1',
