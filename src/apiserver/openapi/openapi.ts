@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzipSync, gzip as gzipCallback } from 'node:zlib';
 import type { Clock } from '../../core/clock.ts';
+import { factsDigest } from '../../kube/schema/builtin.ts';
 import type { Answer, Call } from '../answer.ts';
 import type { CatalogGroup } from '../discovery/catalog.ts';
 import type { KindRegistry, ServedKind } from '../kind-registry.ts';
@@ -28,6 +29,9 @@ const protobufTypes = [
   'application/com.github.proto-openapi.spec.v2.v1.0+protobuf',
 ];
 const protobufType = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
+
+/** Raised when other documents are made from the same facts: clients keep a document for as long as its hash stays. */
+const formRevision = 1;
 
 interface Rendered {
   readonly zipped: Buffer;
@@ -149,7 +153,7 @@ export class OpenApi implements Disposable {
     if (hash !== undefined) return hash;
     const [, group = '', version = ''] = path.split('/');
     const custom = this.#customKinds(group, version).map(({ kind }) => [kind.resource, kind.custom?.schema]);
-    const source = JSON.stringify([path, process.version, custom]);
+    const source = JSON.stringify([path, formRevision, factsDigest(), custom]);
     hash = createHash('sha512').update(source).digest('hex').toUpperCase();
     this.#hashes.set(path, hash);
     return hash;

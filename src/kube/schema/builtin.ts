@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { WherryError } from '../../core/errors.ts';
 import type { Json } from '../../core/json.ts';
@@ -7,6 +8,7 @@ import type { Field, ListSchema, ObjectSchema, Scalar, Schema } from './schema.t
 type FactLine = readonly string[];
 
 let lines: readonly FactLine[] | undefined;
+let digest: string | undefined;
 let byName: Map<string, number> | undefined;
 const built: (ObjectSchema | undefined)[] = [];
 
@@ -23,6 +25,12 @@ export function findSchema(typeName: string): ObjectSchema | undefined {
   byName ??= new Map(all.map((line, index) => [line[0] ?? '', index]));
   const index = byName.get(typeName);
   return index === undefined ? undefined : schemaAt(index);
+}
+
+/** Changes with the facts: by it, what was made from them is known to be the same. */
+export function factsDigest(): string {
+  digest ??= createHash('sha256').update(JSON.stringify(load())).digest('hex');
+  return digest;
 }
 
 /** Full names of all built-in types. */
