@@ -1,9 +1,10 @@
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import type { IncomingMessage, RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { TerminalError, TransientError } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
+import { Agent as HttpAgent, request as httpRequest } from '../core/node-http.ts';
 import type { Status } from '../kube/object.ts';
 import { StatusError } from '../kube/status-error.ts';
 import type { ApiRequest, Transport } from './transport.ts';

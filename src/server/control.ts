@@ -1,7 +1,8 @@
 import { chmodSync, existsSync, rmSync } from 'node:fs';
-import http from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { errorCode, WherryError } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
+import { createServer, request as httpRequest } from '../core/node-http.ts';
 import type { ComponentStatus, Progress } from './progress.ts';
 
 /**
@@ -44,7 +45,7 @@ export async function listenControl(options: ControlOptions): Promise<AsyncDispo
     ...(outcome.error === undefined ? {} : { error: describe(outcome.error) }),
     components: options.progress.components,
   });
-  const server = http.createServer((request, response) => {
+  const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://control');
     response.setHeader('content-type', 'application/json');
     if (request.method === 'POST' && url.pathname === '/stop') {
@@ -127,10 +128,10 @@ export async function* followStart(
 }
 
 async function* controlRequest(socketPath: string, method: string, path: string): AsyncIterable<unknown> {
-  let response: http.IncomingMessage;
+  let response: IncomingMessage;
   try {
-    response = await new Promise<http.IncomingMessage>((resolve, reject) => {
-      http.request({ socketPath, method, path }, resolve).on('error', reject).end();
+    response = await new Promise<IncomingMessage>((resolve, reject) => {
+      httpRequest({ socketPath, method, path }, resolve).on('error', reject).end();
     });
   } catch (error) {
     // No socket, or one that a killed server left behind: nobody is at home.

@@ -1,5 +1,6 @@
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { request as httpRequest } from '../../core/node-http.ts';
 import { joinDuplexes } from '../../wire/join-duplexes.ts';
 import type { RawAnswer, UpgradeRequest } from '../answer.ts';
 
