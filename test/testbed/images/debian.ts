@@ -13,7 +13,8 @@ export async function unpackPackages(packages: readonly string[]): Promise<strin
   await mkdir(cacheFolder, { recursive: true });
   const work = await mkdtemp(join(cacheFolder, 'download-'));
   try {
-    await run('apt-get', ['download', '-q', ...packages], { cwd: work, timeoutMs: 300_000 });
+    const download = () => run('apt-get', ['download', '-q', ...packages], { cwd: work, timeoutMs: 300_000 });
+    await withPackageIndex(download);
     const debs = (await readdir(work)).filter((name) => name.endsWith('.deb')).sort();
     for (const deb of debs) await run('dpkg-deb', ['-x', join(work, deb), join(work, 'files')], { timeoutMs: 60_000 });
     await rename(join(work, 'files'), folder).catch(async (thrown: unknown) => {
@@ -28,9 +29,19 @@ export async function unpackPackages(packages: readonly string[]): Promise<strin
 
 /** The names of the libraries that a package depends on directly. */
 export async function libraryPackages(name: string): Promise<readonly string[]> {
-  const { stdout } = await run('apt-cache', ['depends', '--important', name]);
+  const { stdout } = await withPackageIndex(() => run('apt-cache', ['depends', '--important', name]));
   const found = [...stdout.matchAll(/^\s*\|?Depends: (\S+)$/gm)].flatMap((match) => match[1] ?? []);
   return found.filter((dependency) => /^(lib|zlib)/.test(dependency)).sort();
+}
+
+/** A machine that never asked its mirror knows no package, and one that asked long ago knows versions that are gone. */
+async function withPackageIndex<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch {
+    await run('apt-get', ['update', '-qq'], { timeoutMs: 300_000 });
+    return await ask();
+  }
 }
 
 /** One file out of an unpacked folder, under a name of its own in the image. */
