@@ -35,7 +35,12 @@ export interface NodeHarness extends AsyncDisposable {
 /** A control plane and a node agent with a containerd of its own; ends everything that it started, by its own paths. */
 export async function startNode(
   parts: (context: NodePartsContext) => NodeParts,
-  options: { readonly level?: LogLevel; readonly folder?: string; readonly tls?: TlsMaterial } = {},
+  options: {
+    readonly level?: LogLevel;
+    readonly folder?: string;
+    readonly tls?: TlsMaterial;
+    readonly logLinks?: boolean;
+  } = {},
 ): Promise<NodeHarness> {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'wherry-node-')));
   // Names that are the kernel's, not the folder's: derived from it, so that a second process finds them again.
@@ -76,6 +81,7 @@ export async function startNode(
       folder: join(folder, 'agent'),
       runFolder: join(folder, 'run'),
       logFolder: join(folder, 'logs'),
+      ...(options.logLinks === true ? { logLinksFolder: join(folder, 'links') } : {}),
       clusterDns: { servers: ['10.43.0.10'], domain: 'cluster.local' },
       network: { bridge: network.bridge, mtu: 1500 },
       cniConfigFolder,
