@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { WherryError } from '../core/errors.ts';
 import { addBench } from './bench.ts';
+import { addCompile } from './compile.ts';
 import { addDown } from './down.ts';
 import { addImage } from './image.ts';
 import { addKubectl } from './kubectl.ts';
@@ -20,7 +21,19 @@ const program = new Command('wherry')
   .showSuggestionAfterError()
   .exitOverride();
 
-for (const add of [addUp, addDown, addStatus, addLogs, addReset, addServer, addKubectl, addImage, addTest, addBench]) {
+for (const add of [
+  addUp,
+  addDown,
+  addStatus,
+  addLogs,
+  addReset,
+  addServer,
+  addKubectl,
+  addImage,
+  addTest,
+  addBench,
+  addCompile,
+]) {
   add(program);
 }
 
