@@ -86,11 +86,28 @@ function yamlMessage(thrown: unknown): string {
   if (anchor) return `unknown anchor '${anchor[1]}' referenced`;
   const line = thrown instanceof YAMLParseError ? thrown.linePos?.[0]?.line : undefined;
   const where = line === undefined || line < 2 ? '' : `line ${line}: `;
-  if (thrown.message.startsWith('Nested mappings')) return `${where}mapping values are not allowed in this context`;
-  if (/[Tt]abs|reserved character/.test(thrown.message)) {
-    return `${where}found character that cannot start any token`;
+  const words = thrown instanceof YAMLParseError ? goYamlWords(thrown) : undefined;
+  return where + (words ?? thrown.message.split('\n')[0]);
+}
+
+// What libyaml, and with it Go, says of the same mistake; undefined where the parsers see things differently.
+function goYamlWords({ code, message }: YAMLParseError): string | undefined {
+  switch (code) {
+    case 'BLOCK_AS_IMPLICIT_KEY':
+      return 'mapping values are not allowed in this context';
+    case 'BAD_SCALAR_START':
+    case 'TAB_AS_INDENT':
+      return 'found character that cannot start any token';
+    case 'MULTILINE_IMPLICIT_KEY':
+      return "could not find expected ':'";
+    case 'BAD_INDENT':
+    case 'MISSING_CHAR':
+      if (/Flow sequence|flow sequence/.test(message)) return "did not find expected ',' or ']'";
+      if (/Flow map|flow map/.test(message)) return "did not find expected ',' or '}'";
+      return /quote/.test(message) ? 'found unexpected end of stream' : 'did not find expected key';
+    default:
+      return undefined;
   }
-  return where + thrown.message.split('\n')[0];
 }
 
 /** What a body is to become. */

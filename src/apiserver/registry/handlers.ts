@@ -1,7 +1,6 @@
 import { isObject, type Json, type JsonObject } from '../../core/json.ts';
 import { draft } from '../../kube/draft.ts';
 import { type FieldError, invalid as invalidField } from '../../kube/field-error.ts';
-import { withSortedKeys } from '../../kube/go-json.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { Schema } from '../../kube/schema/schema.ts';
 import { isReason } from '../../kube/status-error.ts';
@@ -133,14 +132,16 @@ export async function patch(registry: Registry, served: ServedKind, call: Call, 
 
 type Write = Parameters<typeof withManagedFields>[1];
 
-function patching(registry: Registry, write: Write, apply: ParsedPatch): Update['next'] {
+function patching(registry: Registry, write: Write, patch: ParsedPatch): Update['next'] {
   const { served, call, options } = write;
   return async (old) => {
     if (old === null) throw notFound(served.resource, call.info.name);
     const { schema } = served;
-    const patched = apply(old as unknown as JsonObject, schema.type === 'object' ? schema : null);
+    const document = old as unknown as JsonObject;
+    const patched = patch.apply(document, schema.type === 'object' ? schema : null);
     const expected = expectedOf(registry, served);
-    const { object, warnings } = decodePatched(patched, expected, options.fieldValidation);
+    const refusal = (why: string) => patch.refusal(document, why);
+    const { object, warnings } = decodePatched(patched, expected, options.fieldValidation, refusal);
     for (const text of warnings) call.warn(text);
     const next = object as unknown as ObjectDraft;
     served.kind.strategy.setDefaults(next);
@@ -183,26 +184,19 @@ function checkConfigurationName(configuration: JsonObject, name: string): void {
 const cannotBeHandled = /^.*? cannot be handled as an? .*?: /;
 
 /** A patch that breaks the object's form makes the patch invalid, not the request. */
-export function decodePatched(patched: Json, expected: Expected, validation: FieldValidation): DecodedObject {
+export function decodePatched(
+  patched: Json,
+  expected: Expected,
+  validation: FieldValidation,
+  refusal: (why: string) => { readonly shown: string; readonly why: string },
+): DecodedObject {
   try {
     return decodeValue({ value: patched, bytes: Buffer.alloc(0) }, expected, validation);
   } catch (thrown) {
     if (!isReason(thrown, 'BadRequest')) throw thrown;
-    const why = thrown.message.replace(cannotBeHandled, '');
-    throw invalid({ group: '', kind: '' }, '', [
-      invalidField(
-        'patch',
-        JSON.stringify(expected.custom === undefined ? withSortedMembers(patched) : withSortedKeys(patched)),
-        why,
-      ),
-    ]);
+    const { shown, why } = refusal(thrown.message.replace(cannotBeHandled, ''));
+    throw invalid({ group: '', kind: '' }, '', [invalidField('patch', shown, why)]);
   }
-}
-
-// The patch libraries of Kubernetes sort the members of what they open.
-function withSortedMembers(value: Json): Json {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function checkPatchedIdentity(served: ServedKind, next: ObjectDraft, old: KubeObject): void {

@@ -1,10 +1,14 @@
 import type { Json, JsonObject } from '../../core/json.ts';
 import { isObject } from '../../core/json.ts';
 import type { KubeObject } from '../../kube/object.ts';
+import { goFormat } from '../../kube/patch/go-format.ts';
 import { applyJsonPatch, decodeJsonPatch } from '../../kube/patch/json-patch.ts';
 import { applyMergePatch, decodeMergePatch } from '../../kube/patch/merge-patch.ts';
 import { PatchError } from '../../kube/patch/patch-error.ts';
 import { applyStrategicMergePatch } from '../../kube/patch/strategic-merge-patch.ts';
+import { inGoOrder } from '../../kube/protobuf/go-order.ts';
+import { messageOf } from '../../kube/protobuf/messages.ts';
+import { isGoStruct } from '../../kube/schema/builtin.ts';
 import type { ObjectSchema } from '../../kube/schema/schema.ts';
 import type { Body } from '../answer.ts';
 import {
@@ -39,19 +43,57 @@ export function patchTypeOf(contentType: string, isCustom: boolean): PatchType {
 }
 
 /** A patch that was read and whose form was checked. */
-export type ParsedPatch = (document: JsonObject, schema: ObjectSchema | null) => Json;
+export interface ParsedPatch {
+  apply(document: JsonObject, schema: ObjectSchema | null): Json;
+  /**
+   * How a message shows what could not be decoded after the patch, and why: strategic merge patches show themselves, the
+   * others what they made of the document, in the order in which Go writes it.
+   */
+  refusal(document: JsonObject, why: string): { readonly shown: string; readonly why: string };
+}
 
 /** Throws StatusError in upstream's words for a patch that can't be read. */
 export function parsePatch(type: Exclude<PatchType, 'apply'>, body: Body): ParsedPatch {
   const value = readValue(body) as Json;
   const prepared = carefully(() => (type === 'json' ? decodeJsonPatch(value) : decodeMergePatch(value)));
-  return (document, schema) =>
+  const apply = (document: JsonObject, schema: ObjectSchema | null): Json =>
     carefully(() => {
       if (type === 'json') return applyJsonPatch(document, decodeJsonPatch(value));
       const patch = prepared as JsonObject;
       if (type === 'strategic' && schema !== null) return applyStrategicMergePatch(document, patch, schema);
       return applyMergePatch(document, patch);
     });
+  return {
+    apply,
+    refusal(document, why) {
+      if (type === 'strategic') return { shown: goFormat(prepared as JsonObject), why: unstructuredReason(why) };
+      const { apiVersion, kind } = document;
+      const message =
+        typeof apiVersion === 'string' && typeof kind === 'string' ? messageOf(apiVersion, kind) : undefined;
+      const patched = apply(message === undefined ? document : inGoOrder(document, message), null);
+      return { shown: JSON.stringify(withSortedMembers(patched)), why };
+    },
+  };
+}
+
+// The patch libraries of Kubernetes sort the members of what they open.
+function withSortedMembers(value: Json): Json {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+const unmarshalFailure = /^json: cannot unmarshal (\S+).* into Go (?:struct field \S+|value) of type (\S+)$/;
+const goKinds: Readonly<Record<string, string>> = { object: 'map', array: 'slice', number: 'int64' };
+
+// What strategic merge patches make is no JSON text: it is decoded by another decoder, with words of its own.
+function unstructuredReason(why: string): string {
+  const [, found, wanted] = unmarshalFailure.exec(why) ?? [];
+  if (found === undefined || wanted === undefined) return why;
+  const kind = goKinds[found] ?? found;
+  if (wanted.startsWith('[]')) return `cannot restore slice from ${kind}`;
+  if (wanted.startsWith('map[')) return `cannot restore map from ${kind}`;
+  if (isGoStruct(wanted)) return `cannot restore struct from: ${kind}`;
+  return `unrecognized type: ${wanted.includes('.') ? 'string' : wanted}`;
 }
 
 /** The configuration of a server-side apply. */

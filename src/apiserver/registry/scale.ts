@@ -111,11 +111,12 @@ export function scaleHandler(registry: Registry, access: ScaleAccess = workloadS
     PATCH: async (call, served) => {
       const type = patchTypeOf(call.contentType, served.isCustom);
       const body = await call.body();
-      const apply = parsePatch(type === 'apply' ? 'merge' : type, body);
+      const patch = parsePatch(type === 'apply' ? 'merge' : type, body);
       const schema = scaleSchema();
       return await update(registry, access, served, call, 'PatchOptions', (old) => {
-        const patched = apply(old as unknown as JsonObject, schema.type === 'object' ? schema : null);
-        return decodePatched(patched, expectedScale(), 'Ignore').object;
+        const document = old as unknown as JsonObject;
+        const patched = patch.apply(document, schema.type === 'object' ? schema : null);
+        return decodePatched(patched, expectedScale(), 'Ignore', (why) => patch.refusal(document, why)).object;
       });
     },
   };

@@ -38,6 +38,14 @@ export function builtinTypeNames(): readonly string[] {
   return load().map((line) => line[0] ?? '');
 }
 
+let goStructs: ReadonlySet<string> | undefined;
+
+/** True for the Go name of a struct, e.g. `v1.PodSpec`; named strings such as `v1.RestartPolicy` are none. */
+export function isGoStruct(goType: string): boolean {
+  goStructs ??= new Set(load().map((line) => (line[1] ?? '').replace(/!$/, '')));
+  return goStructs.has(goType);
+}
+
 function load(): readonly FactLine[] {
   lines ??= JSON.parse(readFileSync(new URL('./facts.gen.json', import.meta.url), 'utf8')) as readonly FactLine[];
   return lines;
