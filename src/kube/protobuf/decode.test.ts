@@ -159,6 +159,8 @@ describe('values', () => {
     const review = message('authorization.k8s.io/v1', 'SubjectAccessReview');
     const extra = field(5, bytes(field(1, 'scopes'), field(2, bytes(field(1, 'a'), field(1, 'b')))));
     assert.deepEqual(decodeMessage(review, field(2, extra)), { spec: { extra: { scopes: ['a', 'b'] } } });
+    const empty = field(5, bytes(field(1, 'scopes'), field(2, '')));
+    assert.deepEqual(decodeMessage(review, field(2, empty)), { spec: { extra: { scopes: null } } });
   });
 
   it('numbers come packed or one by one', () => {

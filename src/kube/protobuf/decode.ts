@@ -156,9 +156,6 @@ function zeroOf({ kind }: ValueType): unknown {
       return '';
     case 'message':
       return {};
-    case 'slice':
-    case 'schema-or-strings':
-      return [];
     case 'quantity':
       return '0';
     case 'bool':
@@ -204,7 +201,8 @@ function readValue(reader: WireReader, field: MessageField, known: unknown, dept
       const outer = reader.enter();
       readFields(reader, type.message, slice, depth + 1);
       reader.leave(outer);
-      return slice['items'] ?? [];
+      // Nothing in it is Go's nil slice, which JSON shows as null.
+      return slice['items'] ?? null;
     }
     case 'schema-or-array':
     case 'schema-or-bool':

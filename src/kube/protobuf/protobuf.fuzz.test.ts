@@ -58,7 +58,7 @@ function values({ ...type }: ValueType, depth: number): fc.Arbitrary<unknown> {
     case 'message':
       return objects(type.message, depth + 1);
     case 'slice':
-      return fc.array(text, { maxLength: 3 });
+      return fc.array(text, { minLength: 1, maxLength: 3 });
     case 'schema-or-array':
       return fc.oneof(
         objects(type.message, depth + 1),
