@@ -10,6 +10,12 @@ import {
 } from '../resources.gen.ts';
 import { csrApproval, csrStatus, prepareCsrForCreate, prepareCsrForUpdate } from '../strategy/certificate.ts';
 import {
+  validateCertificateRequest,
+  validateCertificateRequestApproval,
+  validateCertificateRequestStatusUpdate,
+  validateCertificateRequestUpdate,
+} from '../validation/certificates/certificate-signing-request.ts';
+import {
   validateClusterRole,
   validateClusterRoleUpdate,
   validateRole,
@@ -44,10 +50,12 @@ export const accessKinds: readonly Kind[] = [
   kindOf(certificatesigningrequests, {
     prepareForCreate: prepareCsrForCreate,
     prepareForUpdate: prepareCsrForUpdate,
+    validateCreate: validateCertificateRequest,
+    validateUpdate: validateCertificateRequestUpdate,
     selectableFields: ({ spec }) => ({ 'spec.signerName': spec?.signerName ?? '' }),
     subresources: {
-      status: { ...csrStatus, validateUpdate: () => [] },
-      approval: { ...csrApproval, validateUpdate: () => [] },
+      status: { ...csrStatus, validateUpdate: validateCertificateRequestStatusUpdate },
+      approval: { ...csrApproval, validateUpdate: validateCertificateRequestApproval },
     },
     resetFields: {
       '': [['f:spec'], ['f:status']],

@@ -18,6 +18,19 @@ import {
 } from '../resources.gen.ts';
 import { specAndStatus, statusOnly, statusOnlyResetFields, statusSubresource } from '../strategy/status.ts';
 import type { ResourceSlice } from '../types.gen.ts';
+import { validateLease, validateLeaseUpdate } from '../validation/coordination/lease.ts';
+import {
+  validateFlowSchema,
+  validateFlowSchemaStatusUpdate,
+  validateFlowSchemaUpdate,
+} from '../validation/flowcontrol/flow-schema.ts';
+import {
+  validatePriorityLevel,
+  validatePriorityLevelStatusUpdate,
+  validatePriorityLevelUpdate,
+} from '../validation/flowcontrol/priority-level.ts';
+import { validateRuntimeClass, validateRuntimeClassUpdate } from '../validation/node/runtime-class.ts';
+import { validatePriorityClass, validatePriorityClassUpdate } from '../validation/scheduling/priority-class.ts';
 import { kindOf } from './kind-of.ts';
 import { countedSpec } from './plain.ts';
 
@@ -28,9 +41,21 @@ export const clusterKinds: readonly Kind[] = [
     prepareForCreate(priorityClass) {
       priorityClass.metadata.generation = 1;
     },
+    validateCreate: validatePriorityClass,
+    validateUpdate: validatePriorityClassUpdate,
   }),
-  kindOf(leases, { allowCreateOnUpdate: true, allowUnconditionalUpdate: false }),
-  kindOf(runtimeclasses, { allowCreateOnUpdate: true, allowUnconditionalUpdate: false }),
+  kindOf(leases, {
+    allowCreateOnUpdate: true,
+    allowUnconditionalUpdate: false,
+    validateCreate: validateLease,
+    validateUpdate: validateLeaseUpdate,
+  }),
+  kindOf(runtimeclasses, {
+    allowCreateOnUpdate: true,
+    allowUnconditionalUpdate: false,
+    validateCreate: validateRuntimeClass,
+    validateUpdate: validateRuntimeClassUpdate,
+  }),
   kindOf(deviceclasses, countedSpec('spec')),
   kindOf(resourceclaims, {
     ...statusOnly(resourceclaims),
@@ -50,13 +75,21 @@ export const clusterKinds: readonly Kind[] = [
   kindOf(flowschemas, {
     ...specAndStatus(flowschemas),
     setDefaults: setFlowSchemaDefaults,
-    subresources: { status: statusSubresource({ restoresMetadata: true }) },
+    validateCreate: validateFlowSchema,
+    validateUpdate: validateFlowSchemaUpdate,
+    subresources: {
+      status: statusSubresource({ restoresMetadata: true, validateUpdate: validateFlowSchemaStatusUpdate }),
+    },
     resetFields: statusOnlyResetFields,
   }),
   kindOf(prioritylevelconfigurations, {
     ...specAndStatus(prioritylevelconfigurations),
     setDefaults: setPriorityLevelDefaults,
-    subresources: { status: statusSubresource({ restoresMetadata: true }) },
+    validateCreate: validatePriorityLevel,
+    validateUpdate: validatePriorityLevelUpdate,
+    subresources: {
+      status: statusSubresource({ restoresMetadata: true, validateUpdate: validatePriorityLevelStatusUpdate }),
+    },
     resetFields: statusOnlyResetFields,
   }),
 ];

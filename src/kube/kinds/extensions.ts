@@ -28,7 +28,11 @@ import {
   validateDefinitionStatus,
   validateDefinitionUpdate,
 } from '../validation/apiextensions/definition.ts';
-import { validateApiService } from '../validation/apiregistration/api-service.ts';
+import {
+  validateApiService,
+  validateApiServiceStatusUpdate,
+  validateApiServiceUpdate,
+} from '../validation/apiregistration/api-service.ts';
 import { kindOf } from './kind-of.ts';
 import { countedSpec } from './plain.ts';
 
@@ -40,11 +44,13 @@ export const extensionKinds: readonly Kind[] = [
     ...statusOnly(apiservices),
     ...conditional,
     prepareForCreate: prepareApiServiceForCreate,
+    setDefaults: setApiServiceDefaults,
     validateName: nameIsPathSegment,
     validateCreate: validateApiService,
-    validateUpdate: validateApiService,
-    setDefaults: setApiServiceDefaults,
-    subresources: { status: statusSubresource({ restoresMetadata: true }) },
+    validateUpdate: validateApiServiceUpdate,
+    subresources: {
+      status: statusSubresource({ restoresMetadata: true, validateUpdate: validateApiServiceStatusUpdate }),
+    },
     resetFields: statusOnlyResetFields,
   }),
   kindOf(mutatingadmissionpolicies, { ...countedSpec('spec'), ...conditional, setDefaults: setMutatingPolicyDefaults }),

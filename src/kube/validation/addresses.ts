@@ -1,41 +1,23 @@
-import { SocketAddress } from 'node:net';
 import { invalid } from '../field-error.ts';
-import { isLinkLocalMulticast, isLinkLocalUnicast, isLoopback, isUnspecified, parseCidr, parseIp } from '../ip.ts';
+import { isLinkLocalMulticast, isLinkLocalUnicast, isLoopback, isUnspecified, parseIp } from '../ip.ts';
+import { canonicalCidrProblem, cidrProblem, ipProblem } from '../ip-text.ts';
 import type { Errors } from './common.ts';
 
-export function* validateIp(value: string, field: string): Errors {
-  if (parseIp(value) === undefined) {
-    yield invalid(field, value, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)');
-  }
+/** `known` are values that the object had before, which stay as they are. */
+export function* validateIp(value: string, field: string, known: readonly string[] = []): Errors {
+  const problem = known.includes(value) ? undefined : ipProblem(value);
+  if (problem !== undefined) yield invalid(field, value, problem);
 }
 
-export function* validateCidr(value: string, field: string): Errors {
-  if (parseCidr(value) === undefined) {
-    yield invalid(field, value, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)');
-  }
+export function* validateCidr(value: string, field: string, known: readonly string[] = []): Errors {
+  const problem = known.includes(value) ? undefined : cidrProblem(value);
+  if (problem !== undefined) yield invalid(field, value, problem);
 }
 
-/** A prefix of a field that came late enough to demand the canonical form: `fd00::/8`, no bits beyond the prefix. */
+/** A prefix of a field that came late enough to demand the canonical form. */
 export function* validateCanonicalCidr(value: string, field: string): Errors {
-  const prefix = parseCidr(value);
-  if (prefix === undefined) {
-    yield* validateCidr(value, field);
-    return;
-  }
-  const bytes = prefix.address.bytes.map((byte, index) => {
-    const bits = Math.min(8, Math.max(0, prefix.length - index * 8));
-    return byte & ((0xff << (8 - bits)) & 0xff);
-  });
-  const canonical = `${addressText(bytes)}/${prefix.length}`;
-  if (canonical !== value) yield invalid(field, value, `must be in canonical form ("${canonical}")`);
-}
-
-function addressText(bytes: readonly number[]): string {
-  if (bytes.length === 4) return bytes.join('.');
-  const groups = bytes.flatMap((byte, index) =>
-    index % 2 === 0 ? [((byte << 8) | (bytes[index + 1] ?? 0)).toString(16)] : [],
-  );
-  return new SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address;
+  const problem = canonicalCidrProblem(value);
+  if (problem !== undefined) yield invalid(field, value, problem);
 }
 
 /** An address that other machines can reach: endpoints and external addresses. */

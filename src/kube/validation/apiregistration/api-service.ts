@@ -1,48 +1,77 @@
-import { type FieldError, invalid, required } from '../../field-error.ts';
-import { isDns1035Label, isDns1123Subdomain, isPortNumber } from '../../names.ts';
-import type { APIService } from '../../types.gen.ts';
-
-type Errors = Generator<FieldError, void>;
+import { type FieldError, invalid, notSupported, required } from '../../field-error.ts';
+import { isDns1035Label, isPortNumber } from '../../names.ts';
+import type { APIService, APIServiceSpec } from '../../types.gen.ts';
+import { dnsSubdomain, type Errors, each, requiredString } from '../common.ts';
+import { validateMetaUpdateOfKind } from '../meta.ts';
 
 const groupPriorityMax = 20000;
 const versionPriorityMax = 1000;
 
-/** An APIService, new or changed: it is named by what it serves. */
 export function validateApiService(service: APIService): readonly FieldError[] {
-  return [...serviceErrors(service)];
+  return [...nameErrors(service), ...specErrors(service.spec ?? {})];
 }
 
-function* serviceErrors({ metadata, spec }: APIService): Errors {
-  const { group = '', version = '', groupPriorityMinimum, versionPriority, service } = spec ?? {};
-  const name = `${version}.${group}`;
-  if (metadata.name !== undefined && metadata.name !== name) {
-    const why = `must be \`spec.version+"."+spec.group\`: ${JSON.stringify(name)}`;
-    yield invalid('metadata.name', metadata.name, why);
+export function validateApiServiceUpdate(service: APIService, old: APIService): readonly FieldError[] {
+  return [...validateMetaUpdateOfKind(service.metadata, old.metadata), ...validateApiService(service)];
+}
+
+export function validateApiServiceStatusUpdate(service: APIService, old: APIService): readonly FieldError[] {
+  return [...validateMetaUpdateOfKind(service.metadata, old.metadata), ...statusErrors(service)];
+}
+
+/** The name says which version of which group is served. */
+function* nameErrors({ metadata, spec }: APIService): Errors {
+  const { name = '' } = metadata;
+  const wanted = `${spec?.version ?? ''}.${spec?.group ?? ''}`;
+  if (name !== '' && !/[/%]/.test(name) && name !== wanted) {
+    yield invalid('metadata.name', name, `must be \`spec.version+"."+spec.group\`: ${JSON.stringify(wanted)}`);
   }
-  if (group === '' && version !== 'v1') {
+}
+
+function* specErrors(spec: Partial<APIServiceSpec>): Errors {
+  const { group = '', version = '', groupPriorityMinimum = 0, versionPriority = 0 } = spec;
+  if (group !== '') yield* dnsSubdomain(group, 'spec.group');
+  else if (version !== 'v1')
     yield required('spec.group', 'only v1 may have an empty group and it better be legacy kube');
+  yield* each(isDns1035Label(version), 'spec.version', version);
+  if (groupPriorityMinimum <= 0 || groupPriorityMinimum > groupPriorityMax) {
+    const detail = `must be positive and less than ${groupPriorityMax}`;
+    yield invalid('spec.groupPriorityMinimum', groupPriorityMinimum, detail);
   }
-  if (group !== '') for (const why of isDns1123Subdomain(group)) yield invalid('spec.group', group, why);
-  for (const why of isDns1035Label(version)) yield invalid('spec.version', version, why);
-  yield* priorityErrors(groupPriorityMinimum ?? 0, groupPriorityMax, 'spec.groupPriorityMinimum');
-  yield* priorityErrors(versionPriority ?? 0, versionPriorityMax, 'spec.versionPriority');
-  const { caBundle = '', insecureSkipTLSVerify = false } = spec ?? {};
-  const bytes = Buffer.from(caBundle, 'base64').length;
+  if (versionPriority <= 0 || versionPriority > versionPriorityMax) {
+    yield invalid('spec.versionPriority', versionPriority, `must be positive and less than ${versionPriorityMax}`);
+  }
+  yield* serverErrors(spec);
+}
+
+function* serverErrors({
+  service,
+  caBundle = '',
+  insecureSkipTLSVerify: insecure = false,
+}: Partial<APIServiceSpec>): Errors {
   if (service === undefined) {
+    const bytes = Buffer.from(caBundle, 'base64').length;
     if (bytes > 0) yield invalid('spec.caBundle', `${bytes} bytes`, 'local APIServices may not have a caBundle');
-    if (insecureSkipTLSVerify) {
-      yield invalid('spec.insecureSkipTLSVerify', true, 'local APIServices may not have insecureSkipTLSVerify');
+    if (insecure) {
+      const detail = 'local APIServices may not have insecureSkipTLSVerify';
+      yield invalid('spec.insecureSkipTLSVerify', insecure, detail);
     }
     return;
   }
-  if (!service.namespace) yield required('spec.service.namespace');
-  if (!service.name) yield required('spec.service.name');
-  for (const why of isPortNumber(service.port ?? 0)) yield invalid('spec.service.port', service.port ?? 0, why);
-  if (insecureSkipTLSVerify && bytes > 0) {
-    yield invalid('spec.insecureSkipTLSVerify', true, 'may not be true if caBundle is present');
+  yield* requiredString(service.namespace, 'spec.service.namespace');
+  yield* requiredString(service.name, 'spec.service.name');
+  const port = service.port ?? 0;
+  const problems = isPortNumber(port);
+  if (problems.length > 0) yield invalid('spec.service.port', port, `port is not valid: ${problems.join(', ')}`);
+  if (insecure && caBundle !== '') {
+    yield invalid('spec.insecureSkipTLSVerify', insecure, 'may not be true if caBundle is present');
   }
 }
 
-function* priorityErrors(value: number, max: number, field: string): Errors {
-  if (value <= 0 || value > max) yield invalid(field, value, `must be positive and less than ${max}`);
+const statuses = ['True', 'False', 'Unknown'];
+
+function* statusErrors({ status }: APIService): Errors {
+  for (const [index, { status: value = '' }] of (status?.conditions ?? []).entries()) {
+    if (!statuses.includes(value)) yield notSupported(`status.conditions[${index}].status`, value, statuses);
+  }
 }

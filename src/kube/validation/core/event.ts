@@ -3,7 +3,7 @@ import { isDns1123Subdomain } from '../../names.ts';
 import type { Event } from '../../types.gen.ts';
 import { type Errors, each, immutable, qualifiedName, requiredString } from '../common.ts';
 import { internalForm } from '../internal-form.ts';
-import { validateMetaUpdateOfKind, validateObjectMeta } from '../meta.ts';
+import { validateMetaUpdateOfKind } from '../meta.ts';
 
 /** Events are checked in their core form; those that come through events.k8s.io/v1 are held to more. */
 export type EventVersion = 'v1' | 'events.k8s.io/v1';
@@ -11,7 +11,7 @@ export type EventVersion = 'v1' | 'events.k8s.io/v1';
 const shortTextBytesMax = 128;
 const noteBytesMax = 1024;
 
-/** A core Event's metadata is checked by the registry alone, which takes any path segment as a name. */
+/** Metadata is checked by the registry alone. */
 export function validateEvent(event: Event, version: EventVersion = 'v1'): readonly FieldError[] {
   return [...commonErrors(event, version), ...(version === 'v1' ? [] : strictCreateErrors(event))];
 }
@@ -62,7 +62,6 @@ function* atMost(text: string, bytesMax: number, field: string): Errors {
 }
 
 function* strictCreateErrors(event: Event): Errors {
-  yield* validateObjectMeta(event.metadata, { namespaced: true });
   yield* seriesErrors(event);
   if (event.eventTime === undefined) yield required('eventTime');
   const { type = '', source } = event;

@@ -36,6 +36,21 @@ export function validatePersistentVolume(volume: PersistentVolume): readonly Fie
   return [...specErrors(volume.spec ?? {}, volume.metadata.name ?? '', false)];
 }
 
+/** A volume within another object (a VolumeAttachment): of a CSI driver, and never claimed. */
+export function* validateInlineVolume(spec: PersistentVolumeSpec, field: string): Errors {
+  const detail = 'may not be specified in the context of inline volumes';
+  const { persistentVolumeReclaimPolicy: policy = '', storageClassName = '', claimRef, capacity, csi } = spec;
+  if (policy !== '') yield forbidden(`${field}.persistentVolumeReclaimPolicy`, detail);
+  if (storageClassName !== '') yield forbidden(`${field}.storageClassName`, detail);
+  if (claimRef !== undefined) yield forbidden(`${field}.claimRef`, detail);
+  if (Object.keys(capacity ?? {}).length > 0) yield forbidden(`${field}.capacity`, detail);
+  if (csi === undefined) yield required(`${field}.csi`, 'has to be specified in the context of inline volumes');
+  const { persistentVolumeReclaimPolicy: _, ...rest } = spec;
+  for (const error of specErrors({ ...rest, capacity: { storage: '1' } }, '', false)) {
+    yield { ...error, field: `${field}${error.field.slice('spec'.length)}` };
+  }
+}
+
 function* specErrors(spec: PersistentVolumeSpec, name: string, allowInvalidAffinity: boolean): Errors {
   const modes = spec.accessModes ?? [];
   const policy = spec.persistentVolumeReclaimPolicy ?? '';

@@ -24,34 +24,45 @@ const hintsMax = 8;
 const zoneLabel = 'topology.kubernetes.io/zone';
 
 export function validateEndpointSlice(slice: EndpointSlice): readonly FieldError[] {
-  return [...sliceErrors(slice)];
+  return [...sliceErrors(slice, [])];
 }
 
 export function validateEndpointSliceUpdate(slice: EndpointSlice, old: EndpointSlice): readonly FieldError[] {
   return [
     ...validateObjectMeta(slice.metadata, { namespaced: true }),
-    ...sliceErrors(slice),
+    ...sliceErrors(
+      slice,
+      (old.endpoints ?? []).flatMap(({ addresses = [] }) => addresses),
+    ),
     ...immutable(slice.addressType ?? '', old.addressType ?? '', 'addressType'),
   ];
 }
 
-function* sliceErrors({ addressType = '', endpoints = [], ports = [] }: Partial<EndpointSlice>): Errors {
+function* sliceErrors(slice: EndpointSlice, known: readonly string[]): Errors {
+  const { addressType = '', endpoints = [], ports = [] } = slice;
   yield* requiredValue(addressType, ['FQDN', 'IPv4', 'IPv6'], 'addressType');
   if (endpoints.length > endpointsMax) yield tooMany('endpoints', endpoints.length, endpointsMax);
   else {
     for (const [index, endpoint] of endpoints.entries()) {
-      yield* endpointErrors(endpoint, addressType, `endpoints[${index}]`);
+      yield* endpointErrors(endpoint, addressType, `endpoints[${index}]`, known);
     }
   }
   yield* portsErrors(ports, 'ports');
 }
 
-function* endpointErrors(endpoint: Partial<Endpoint>, addressType: string, field: string): Errors {
+function* endpointErrors(
+  endpoint: Partial<Endpoint>,
+  addressType: string,
+  field: string,
+  known: readonly string[],
+): Errors {
   const { addresses = [], nodeName, deprecatedTopology = {}, hostname, hints } = endpoint;
   const path = `${field}.addresses`;
   if (addresses.length === 0) yield required(path, 'must contain at least 1 address');
   else if (addresses.length > addressesMax) yield tooMany(path, addresses.length, addressesMax);
-  for (const [index, address] of addresses.entries()) yield* addressErrors(address, addressType, path, index);
+  for (const [index, address] of addresses.entries()) {
+    yield* addressErrors(address, addressType, path, index, known);
+  }
   if (nodeName !== undefined) yield* each(nameIsDnsSubdomain(nodeName, false), `${field}.nodeName`, nodeName);
   const topology = `${field}.deprecatedTopology`;
   const labels = Object.keys(deprecatedTopology).length;
@@ -64,16 +75,21 @@ function* endpointErrors(endpoint: Partial<Endpoint>, addressType: string, field
   if (hints !== undefined) yield* hintsErrors(hints, `${field}.hints`);
 }
 
-function* addressErrors(address: string, addressType: string, field: string, index: number): Errors {
+function* addressErrors(
+  address: string,
+  addressType: string,
+  field: string,
+  index: number,
+  known: readonly string[],
+): Errors {
   const path = `${field}[${index}]`;
   if (addressType === 'FQDN') yield* each(isFullyQualifiedDomainName(address), path, address);
   if (addressType !== 'IPv4' && addressType !== 'IPv6') return;
-  const parsed = parseIp(address);
-  if (parsed === undefined) {
-    yield* validateIp(address, path);
-    return;
-  }
-  if (`IPv${parsed.family}` !== addressType) yield invalid(field, address, `must be an ${addressType} address`);
+  const errors = known.includes(address) ? [] : [...validateIp(address, path)];
+  yield* errors;
+  if (errors.length > 0) return;
+  if (`IPv${parseIp(address)?.family}` !== addressType)
+    yield invalid(field, address, `must be an ${addressType} address`);
   yield* validateNonSpecialIp(address, path);
 }
 

@@ -154,10 +154,10 @@ function* resourceErrors({ apiGroup, kind, name }: TypedLocalObjectReference, fi
 }
 
 function* statusErrors({ status }: Ingress, old: Ingress): Errors {
-  const known = (old.status?.loadBalancer?.ingress ?? []).map(({ ip }) => ip);
+  const known = (old.status?.loadBalancer?.ingress ?? []).map(({ ip = '' }) => ip);
   for (const [index, { ip = '', hostname = '' }] of (status?.loadBalancer?.ingress ?? []).entries()) {
     const field = `status.loadBalancer.ingress[${index}]`;
-    if (ip !== '' && !known.includes(ip)) yield* validateIp(ip, `${field}.ip`);
+    if (ip !== '') yield* validateIp(ip, `${field}.ip`, known);
     if (hostname === '') continue;
     yield* dnsSubdomain(hostname, `${field}.hostname`);
     if (parseIp(hostname) !== undefined) {

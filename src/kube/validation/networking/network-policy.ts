@@ -17,27 +17,41 @@ const protocols = ['TCP', 'UDP', 'SCTP'];
 const policyTypes = ['Ingress', 'Egress'];
 
 export function validateNetworkPolicy({ spec }: NetworkPolicy): readonly FieldError[] {
-  return [...specErrors(spec ?? {}, false)];
+  return [...specErrors(spec ?? {}, { allowInvalidValues: false, knownCidrs: [] })];
 }
 
 export function validateNetworkPolicyUpdate(policy: NetworkPolicy, old: NetworkPolicy): readonly FieldError[] {
   return [
     ...validateMetaUpdateOfKind(policy.metadata, old.metadata),
-    ...specErrors(policy.spec ?? {}, hasInvalidSelector(old.spec?.podSelector)),
+    ...specErrors(policy.spec ?? {}, {
+      allowInvalidValues: hasInvalidSelector(old.spec?.podSelector),
+      knownCidrs: cidrsOf(old.spec ?? {}),
+    }),
   ];
 }
 
-function* specErrors(spec: NetworkPolicySpec, allowInvalidValues: boolean): Errors {
-  yield* validateLabelSelector(spec.podSelector, 'spec.podSelector', allowInvalidValues);
+/** What a policy that stands got wrong by today's rules stays allowed to it. */
+interface PolicyRules {
+  readonly allowInvalidValues: boolean;
+  readonly knownCidrs: readonly string[];
+}
+
+function cidrsOf({ ingress = [], egress = [] }: NetworkPolicySpec): readonly string[] {
+  const peers = [...ingress.flatMap(({ from = [] }) => from), ...egress.flatMap(({ to = [] }) => to)];
+  return peers.flatMap(({ ipBlock }) => (ipBlock === undefined ? [] : [ipBlock.cidr, ...(ipBlock.except ?? [])]));
+}
+
+function* specErrors(spec: NetworkPolicySpec, rules: PolicyRules): Errors {
+  yield* validateLabelSelector(spec.podSelector, 'spec.podSelector', rules.allowInvalidValues);
   for (const [index, { ports = [], from = [] }] of (spec.ingress ?? []).entries()) {
     const field = `spec.ingress[${index}]`;
     yield* portsErrors(ports, `${field}.ports`);
-    yield* peersErrors(from, `${field}.from`, allowInvalidValues);
+    yield* peersErrors(from, `${field}.from`, rules);
   }
   for (const [index, { ports = [], to = [] }] of (spec.egress ?? []).entries()) {
     const field = `spec.egress[${index}]`;
     yield* portsErrors(ports, `${field}.ports`);
-    yield* peersErrors(to, `${field}.to`, allowInvalidValues);
+    yield* peersErrors(to, `${field}.to`, rules);
   }
   const types = spec.policyTypes ?? [];
   if (types.length > policyTypes.length) {
@@ -60,7 +74,7 @@ function* portErrors({ protocol, port, endPort }: NetworkPolicyPort, field: stri
   if (typeof port === 'number') {
     yield* portNumber(port, `${field}.port`);
     if (endPort === undefined) return;
-    if (endPort < port) yield invalid(`${field}.endPort`, endPort, 'must be greater than or equal to `port`');
+    if (endPort < port) yield invalid(`${field}.endPort`, port, 'must be greater than or equal to `port`');
     yield* portNumber(endPort, `${field}.endPort`);
     return;
   }
@@ -71,31 +85,31 @@ function* portErrors({ protocol, port, endPort }: NetworkPolicyPort, field: stri
   if (port !== undefined) yield* each(isPortName(port), `${field}.port`, port);
 }
 
-function* peersErrors(peers: readonly NetworkPolicyPeer[], field: string, allowInvalidValues: boolean): Errors {
-  for (const [index, peer] of peers.entries()) yield* peerErrors(peer, `${field}[${index}]`, allowInvalidValues);
+function* peersErrors(peers: readonly NetworkPolicyPeer[], field: string, rules: PolicyRules): Errors {
+  for (const [index, peer] of peers.entries()) yield* peerErrors(peer, `${field}[${index}]`, rules);
 }
 
-function* peerErrors(peer: NetworkPolicyPeer, field: string, allowInvalidValues: boolean): Errors {
+function* peerErrors(peer: NetworkPolicyPeer, field: string, rules: PolicyRules): Errors {
   const { podSelector, namespaceSelector, ipBlock } = peer;
-  yield* validateLabelSelector(podSelector, `${field}.podSelector`, allowInvalidValues);
-  yield* validateLabelSelector(namespaceSelector, `${field}.namespaceSelector`, allowInvalidValues);
-  if (ipBlock !== undefined) yield* ipBlockErrors(ipBlock, `${field}.ipBlock`);
+  yield* validateLabelSelector(podSelector, `${field}.podSelector`, rules.allowInvalidValues);
+  yield* validateLabelSelector(namespaceSelector, `${field}.namespaceSelector`, rules.allowInvalidValues);
+  if (ipBlock !== undefined) yield* ipBlockErrors(ipBlock, `${field}.ipBlock`, rules.knownCidrs);
   const hasSelector = podSelector !== undefined || namespaceSelector !== undefined;
   if (!hasSelector && ipBlock === undefined) yield required(field, 'must specify a peer');
   if (hasSelector && ipBlock !== undefined) yield forbidden(field, 'may not specify both ipBlock and another peer');
 }
 
-function* ipBlockErrors({ cidr = '', except = [] }: Partial<IPBlock>, field: string): Errors {
+function* ipBlockErrors({ cidr = '', except = [] }: IPBlock, field: string, known: readonly string[]): Errors {
   if (cidr === '') {
     yield required(`${field}.cidr`);
     return;
   }
-  yield* validateCidr(cidr, `${field}.cidr`);
+  yield* validateCidr(cidr, `${field}.cidr`, known);
   const whole = parseCidr(cidr);
   if (whole === undefined) return;
   for (const [index, text] of except.entries()) {
     const path = `${field}.except[${index}]`;
-    yield* validateCidr(text, path);
+    yield* validateCidr(text, path, known);
     const part = parseCidr(text);
     if (part !== undefined && !isStrictSubset(part, whole)) {
       yield invalid(path, text, 'must be a strict subset of `cidr`');
