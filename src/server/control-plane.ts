@@ -1,3 +1,4 @@
+import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { type ApiServer, createApiServer } from '../apiserver/api-server.ts';
 import { ensureExtensionAuthentication } from '../apiserver/authn/extension-config.ts';
@@ -21,6 +22,7 @@ import { createManager, type Manager } from '../runtime/manager.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import { localPathAccount } from './addons.ts';
 import { startCompaction } from './compaction.ts';
+import { startDiskReserve } from './disk-reserve.ts';
 import { addControllerMetrics, addDatastoreMetrics, addProcessMetrics, addSchedulerMetrics } from './metrics.ts';
 import { nthAddress, type ServerOptions } from './options.ts';
 import type { Paths } from './paths.ts';
@@ -85,6 +87,15 @@ export async function startControlPlane(context: ControlPlaneOptions): Promise<C
       () => `SQLite in ${paths.db}`,
     );
     stack.use(backend);
+    stack.use(
+      startDiskReserve({
+        folder: path.dirname(paths.db),
+        clock,
+        log: log.child({ room: 'datastore' }),
+        onStatus: (problem) =>
+          progress.report('Datastore', problem === null ? 'running' : 'failed', problem ?? `SQLite in ${paths.db}`),
+      }),
+    );
     const { api, security } = await progress.step(
       'API server',
       () => startApi(context, backend, pki),

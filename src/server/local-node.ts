@@ -26,6 +26,7 @@ import { ensureAddons } from './addons.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { addDnsMetrics, addNodeMetrics } from './metrics.ts';
 import { bridge, clusterNames, serviceTable } from './names.ts';
+import { nodeProblem } from './node-health.ts';
 import type { ServerOptions } from './options.ts';
 import type { Paths } from './paths.ts';
 import { ensureNodePki } from './pki/pki.ts';
@@ -68,6 +69,13 @@ export async function startLocalNode(context: LocalNodeOptions): Promise<LocalNo
       'Node',
       () => untilReady(manager.of(nodes), options.nodeName, clock),
       describeNode,
+    );
+    stack.use(
+      manager.of(nodes).subscribe(({ current }) => {
+        if (current?.metadata.name !== options.nodeName) return;
+        const problem = nodeProblem(current);
+        progress.report('Node', problem === null ? 'running' : 'failed', problem ?? describeNode(current));
+      }),
     );
     await labelRole(controlPlane.client, node);
     if (!options.disable.includes('coredns')) {

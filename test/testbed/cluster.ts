@@ -22,6 +22,8 @@ export interface ClusterOptions {
   readonly name: string;
   /** Image archives that lie in the images folder from the start. */
   readonly images?: readonly string[];
+  /** Where the data directory lies, for a file system of its own; the caller's to remove. */
+  readonly dataDir?: string;
   /** Further flags of `wherry server`. */
   readonly flags?: readonly string[];
   /** Start it as users do, by `wherry up`, in the background. */
@@ -64,7 +66,7 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
   const index = ++count;
   const namespace = `wt-${options.name}-${process.pid}`;
   const folder = mkdtempSync(path.join(tmpdir(), `wherry-${options.name}-`));
-  const dataDir = path.join(folder, 'data');
+  const dataDir = options.dataDir ?? path.join(folder, 'data');
   const kubeconfig = path.join(folder, 'kubeconfig.yaml');
   const logFile = options.up ? path.join(dataDir, 'wherry.log') : path.join(folder, 'server.log');
   // Out of the ranges that tests and clusters use otherwise; each cluster its own network.
