@@ -2,8 +2,8 @@ import { mkdir, readdir, readlink, stat, symlink, unlink } from 'node:fs/promise
 import { join } from 'node:path';
 import { errorCode } from '../../core/errors.ts';
 
-/** What a link's name may be long: the kernel's bound on names, without the ending. */
-const nameBytesMax = 255 - '.log'.length;
+/** What a link's name may be long: the kernel's bound of 255 bytes without the ending `.log`. */
+const nameBytesMax = 251;
 
 /**
  * Links to the containers' logs by names that say whose they are, `<pod>_<namespace>_<container>-<id>.log`: where log
