@@ -188,6 +188,12 @@ test('a pod gets an account, its token, a priority and tolerations', async () =>
   );
 });
 
+test('a pod without containers gets its account too, and is told what it lacks', async () => {
+  await world.namespace('bare');
+  const refusal = await refusalOf(world.client.create(pods, podOf('bare', 'p', {}, { containers: [] })));
+  assert.equal(refusal.message, 'Pod "p" is invalid: spec.containers: Required value');
+});
+
 test('refusals of an object without a name speak of its prefix before it is named, and of its name afterwards', async () => {
   await world.namespace('prefix');
   const pod = (spec: object) => ({

@@ -85,7 +85,7 @@ function mountToken(spec: Draft<PodSpec>): void {
   const standing = spec.volumes?.find((volume) => volume.name.startsWith(volumePrefix))?.name;
   const name = standing ?? generateName(volumePrefix);
   let isNeeded = false;
-  for (const container of [...(spec.initContainers ?? []), ...spec.containers]) {
+  for (const container of [...(spec.initContainers ?? []), ...(spec.containers ?? [])]) {
     const mounts = container.volumeMounts ?? [];
     if (mounts.some((mount) => mount.mountPath === tokenMountPath)) continue;
     container.volumeMounts = [...mounts, { name, readOnly: true, mountPath: tokenMountPath }];
