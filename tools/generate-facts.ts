@@ -140,7 +140,9 @@ function flagsOf(typeName: string, fieldName: string, field: Schema, required: b
     const omitted = lookUp('omittedDefaults', typeName, fieldName) !== undefined;
     if (isZero && !isPointer && !omitted) flags.push(`z=${JSON.stringify(field.default)}`);
   } else if (hasDefault && JSON.stringify(field.default) === '{}' && !/^[[{*]/.test(type)) flags.push('z={}');
-  else if (required && !/^\*|^\?/.test(type)) flags.push('z=null');
+  else if (required && !/^\*|^\?/.test(type) && lookUp('omittedDefaults', typeName, fieldName) === undefined) {
+    flags.push('z=null');
+  }
   if (isPointer) flags.push('p');
 
   const values = field.enum ?? field.items?.enum ?? field.additionalProperties?.enum;

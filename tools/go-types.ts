@@ -216,6 +216,7 @@ TokenRequestSpec: boundObjectRef
 v2/HorizontalPodAutoscalerStatus: currentMetrics
 CustomResourceDefinitionStatus: conditions storedVersions
 DeviceClaim: requests
+EndpointSlice: endpoints ports
 Role: rules
 ClusterRole: rules
 `;
@@ -232,6 +233,7 @@ SecretKeySelector: name
 SecretProjection: name
 ReplicationControllerSpec: minReadySeconds
 ScaleSpec: replicas
+ValidatingAdmissionPolicyBindingSpec: validationActions
 `;
 
 /** Structs that Go embeds: their names stand in the path of decoding errors. `*` stands for all other fields of the type. */

@@ -31,6 +31,7 @@ import type { Registry } from './registry/registry.ts';
 import type { ServiceAllocator } from './registry/service-ip.ts';
 import { resourceMetrics } from './resource-metrics/resource-metrics.ts';
 import { RouteTable, SubresourceTable } from './routes.ts';
+import { startHooks } from './start-hooks.ts';
 import { serveVersion } from './version.ts';
 
 /** What the security of a server may build on: it is made after the caches and before the first request. */
@@ -253,9 +254,14 @@ class Server implements ApiServer {
     const datastore = async () => {
       await this.hub.backend.currentRevision();
     };
+    this.health.add({ name: 'loopback-serving-certificate', check: () => undefined }, ['/livez', '/healthz']);
     this.health.add({ name: 'etcd', check: datastore });
     this.health.add({ name: 'etcd-readiness', check: datastore }, ['/readyz']);
     this.health.add({ name: 'informer-sync', check: () => undefined }, ['/readyz']);
+    const started = () => {
+      if (this.#http === undefined) throw new Error('not finished');
+    };
+    for (const name of startHooks) this.health.add({ name, check: started });
     const ending = () => {
       if (this.#shutdown.signal.aborted) throw new Error('process is shutting down');
     };

@@ -34,7 +34,7 @@ async function answer(components: readonly Component[], call: Call): Promise<Ans
     return objectAnswer(200, null, { kind: 'ComponentStatusList', apiVersion: 'v1', metadata: {}, items });
   }
   const component = components.find((one) => one.name === name);
-  if (component === undefined) throw notFound(componentstatuses, name);
+  if (component === undefined) throw notFound({ ...componentstatuses, plural: 'componentstatus' }, name);
   return objectAnswer(200, null, { kind: 'ComponentStatus', apiVersion: 'v1', ...(await statusOf(component)) });
 }
 

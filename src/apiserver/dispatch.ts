@@ -81,6 +81,8 @@ export function dispatch(dispatcher: Dispatcher, destination: Destination, call:
     case 'route':
       return destination.route.handle(call);
     case 'virtual':
+      // Their lists can't be watched, but one who tries has used the resource.
+      if (call.info.verb === 'watch') throw methodNotSupported(destination.resource, 'watch');
       return destination.resource.handle(call);
     case 'nowhere':
       return textAnswer(404, '404 page not found\n');
@@ -136,7 +138,6 @@ function virtualDestination(resource: VirtualResource, method: string, info: Req
   if (!isInScope || info.subresource !== '' || (info.name !== '' && discovered === undefined)) {
     throw noSuchResource();
   }
-  if (info.verb === 'watch' && resource.methods.includes('GET')) throw methodNotSupported(resource, 'watch');
   if (!resource.methods.includes(method)) throw methodNotAllowed();
   return { type: 'virtual', resource };
 }

@@ -31,7 +31,7 @@ describe('request info', () => {
       ['PATCH', '/api/v1/nodes/n/status', '', ['patch', '/v1', '', 'nodes', 'n', 'status']],
       ['GET', '/api/v1/watch/namespaces/a/pods', '', ['watch', '/v1', 'a', 'pods', '', '']],
       ['GET', '/api/v1/nodes/n/proxy/a/b', '', ['get', '/v1', '', 'nodes', 'n', 'proxy/a/b']],
-      ['GET', '/api/v1/namespaces/a/configmaps/x%2Fy', '', ['get', '/v1', 'a', 'configmaps', 'x/y', '']],
+      ['GET', '/api/v1/namespaces/a/configmaps/x%2Fy', '', ['get', '/v1', 'a', 'configmaps', 'x', 'y']],
     ];
     for (const [method, path, query, expected] of table) assert.deepEqual(parse(method, path, query), expected, path);
   });

@@ -90,14 +90,15 @@ function split(path: string): string[] {
   while (start < end && path[start] === '/') start += 1;
   while (end > start && path[end - 1] === '/') end -= 1;
   if (start === end) return [];
-  const segments = path.slice(start, end).split('/');
-  return path.includes('%') ? segments.map(decodeSegment) : segments;
+  const trimmed = path.slice(start, end);
+  // As in Go, a slash that was escaped separates segments too.
+  return (path.includes('%') ? decodePath(trimmed) : trimmed).split('/');
 }
 
-function decodeSegment(segment: string): string {
+function decodePath(path: string): string {
   try {
-    return decodeURIComponent(segment);
+    return decodeURIComponent(path);
   } catch {
-    return segment;
+    return path;
   }
 }

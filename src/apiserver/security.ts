@@ -16,6 +16,7 @@ import { jsonWebKeySet, openIdConfiguration } from './authn/openid.ts';
 import { TokenIssuer } from './authn/token-request.ts';
 import { Authorization } from './authz/authorization.ts';
 import type { Security } from './chain.ts';
+import { failure } from './errors.ts';
 import type { ServedKind } from './kind-registry.ts';
 import { parseWriteOptions } from './options.ts';
 import { decodeBody } from './registry/codec.ts';
@@ -94,8 +95,10 @@ export class ClusterSecurity implements Disposable {
     for (const resource of virtualReviews(reviews, clock)) server.serveVirtual(resource);
     server.subresources.add('serviceaccounts', 'token', { POST: (call, served) => this.token(server, call, served) });
     const { issuer, externalUrl } = this.options;
-    const body = (value: object, type: string) => () =>
-      ({ type: 'raw', code: 200, headers: { 'content-type': type }, body: JSON.stringify(value) }) as const;
+    const body = (value: object, type: string) => (call: Call) => {
+      requireAccept(call, type);
+      return { type: 'raw', code: 200, headers: { 'content-type': type }, body: JSON.stringify(value) } as const;
+    };
     const discovery = openIdConfiguration(issuer, `${externalUrl}/openid/v1/jwks`, this.keys());
     const methods = ['GET'];
     server.routes.add('/.well-known/openid-configuration', { methods, handle: body(discovery, 'application/json') });
@@ -123,4 +126,12 @@ export class ClusterSecurity implements Disposable {
     await admission.validate(request);
     return objectAnswer(201, null, this.issuer.create(namespace, name, object as unknown as TokenRequest));
   }
+}
+
+// There is one form of these documents: a client that takes only others gets none.
+function requireAccept(call: Call, type: string): void {
+  const accepted = (call.header?.('accept') ?? '*/*').split(',').map((range) => range.split(';')[0]?.trim() ?? '');
+  if (accepted.some((range) => range === type || range === '*/*' || range === `${type.split('/')[0]}/*`)) return;
+  const message = `406: Not Acceptable\n\nAvailable representations: ${type}`;
+  throw failure({ code: 406, reason: 'NotAcceptable', message, details: {} });
 }

@@ -1,3 +1,4 @@
+import { textAnswer } from './answer.ts';
 import type { RouteTable } from './routes.ts';
 
 /** The Kubernetes API that this server speaks, as /version says it. Clients compare major and minor. */
@@ -19,8 +20,10 @@ export const versionInfo = {
 
 export function serveVersion(routes: RouteTable): void {
   const body = `${JSON.stringify(versionInfo, null, 2)}\n`;
-  routes.add('/version', {
-    methods: ['GET'],
-    handle: () => ({ type: 'raw', code: 200, headers: { 'content-type': 'application/json' }, body }),
-  });
+  const methods = ['GET'];
+  const handle = () => ({ type: 'raw', code: 200, headers: { 'content-type': 'application/json' }, body }) as const;
+  routes.add('/version', { methods, handle });
+  // With a slash at the end it is the same document, which GET / does not list twice.
+  const notFound = textAnswer(404, '404 page not found\n');
+  routes.add('/version/*', { methods, handle: ({ info }) => (info.path === '/version/' ? handle() : notFound) });
 }

@@ -54,8 +54,11 @@ export interface ParsedPatch {
 
 /** Throws StatusError in upstream's words for a patch that can't be read. */
 export function parsePatch(type: Exclude<PatchType, 'apply'>, body: Body): ParsedPatch {
-  const value = readValue(body) as Json;
-  const prepared = carefully(() => (type === 'json' ? decodeJsonPatch(value) : decodeMergePatch(value)));
+  // A strategic merge patch is read without a word of what was read.
+  const prefix = type === 'strategic' ? '' : decodingPatch;
+  const value = readValue(body, prefix) as Json;
+  const read = () => (type === 'json' ? decodeJsonPatch(value) : decodeMergePatch(value));
+  const prepared = carefully(read, (message) => message.replace(decodingPatch, prefix));
   const apply = (document: JsonObject, schema: ObjectSchema | null): Json =>
     carefully(() => {
       if (type === 'json') return applyJsonPatch(document, decodeJsonPatch(value));
@@ -121,24 +124,26 @@ function parseJsonOrYaml(bytes: Buffer): unknown {
   }
 }
 
-function readValue(body: Body): unknown {
+const decodingPatch = 'error decoding patch: ';
+
+function readValue(body: Body, prefix: string): unknown {
   if (body.type === 'value') return body.value;
   try {
     return parseJson(body.bytes);
   } catch (thrown) {
     if (!(thrown instanceof SyntaxFault)) throw thrown;
-    throw badRequest(`error decoding patch: ${thrown.message}`);
+    throw badRequest(prefix + thrown.message);
   }
 }
 
-function carefully<T>(apply: () => T): T {
+function carefully<T>(apply: () => T, words: (message: string) => string = (message) => message): T {
   try {
     return apply();
   } catch (thrown) {
     if (!(thrown instanceof PatchError)) throw thrown;
     switch (thrown.kind) {
       case 'bad-request':
-        throw badRequest(thrown.message);
+        throw badRequest(words(thrown.message));
       case 'unprocessable':
         throw failure({
           code: 422,

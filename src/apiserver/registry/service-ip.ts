@@ -155,7 +155,9 @@ export class ServiceAllocator implements WriteHooks {
     const ips: string[] = [];
     for (const [index, family] of (spec.ipFamilies ?? []).entries()) {
       const wanted = given[index];
-      if (wanted !== undefined && standing.includes(wanted)) ips.push(wanted);
+      // An address that stands is never exchanged: validation refuses that, in words of its own.
+      const isSettled = wanted !== undefined && (standing.includes(wanted) || standing[index] !== undefined);
+      if (isSettled && wanted !== '') ips.push(wanted);
       else if (wanted !== undefined && wanted !== '') ips.push(await this.#takeGiven(taken, spec, wanted));
       else ips.push(await this.#takeAny(taken, family as IpFamily));
     }

@@ -7,6 +7,7 @@ import type {
   LimitRange,
   Namespace,
   Node,
+  NodeSystemInfo,
   PersistentVolume,
   PersistentVolumeClaim,
   PodTemplate,
@@ -115,6 +116,13 @@ function servicePorts(service: Service): string {
     .join(',');
 }
 
+// Nodes of all architectures look alike but for this.
+function kernelText(info: NodeSystemInfo | undefined): string {
+  const { kernelVersion = '', architecture = '' } = info ?? {};
+  if (kernelVersion === '') return '<unknown>';
+  return architecture === '' ? kernelVersion : `${kernelVersion} (${architecture})`;
+}
+
 export const nodeTable = tableWith<Node>(
   [
     'Status',
@@ -138,7 +146,7 @@ export const nodeTable = tableWith<Node>(
       address('InternalIP'),
       address('ExternalIP'),
       info?.osImage || '<unknown>',
-      info?.kernelVersion || '<unknown>',
+      kernelText(info),
       info?.containerRuntimeVersion || '<unknown>',
     ];
   },
