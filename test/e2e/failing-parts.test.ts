@@ -13,7 +13,12 @@ let cluster: TestCluster;
 before(async () => {
   disk = await makeSmallDisk('failing', 256);
   const dataDir = path.join(disk.path, 'data');
-  cluster = await startCluster({ name: 'failing', dataDir, images: [await imageArchive('busybox')] });
+  cluster = await startCluster({
+    name: 'failing',
+    dataDir,
+    images: [await imageArchive('busybox')],
+    flags: ['--disable', 'metrics-server'],
+  });
   await cluster.must(['create', '-f', '-'], { input: pod('steady') });
   await cluster.must(['wait', '--for=condition=Ready', 'pod/steady', '--timeout=60s']);
 });
@@ -125,4 +130,10 @@ test('a full disk is told on the Node and in status, keeps new pods away, loses 
   assert.equal((await write('after')).status, 0);
   for (const name of written) await cluster.must(['get', 'configmap', name]);
   assert.equal(await identity(), before);
+});
+
+test('a cluster without metrics-server has no metrics API', async () => {
+  const { status, stderr } = await cluster.kubectl(['top', 'nodes']);
+  assert.equal(status, 1);
+  assert.match(stderr, /Metrics API not available/);
 });
