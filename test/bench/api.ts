@@ -1,14 +1,15 @@
 /**
- * Speed of the API over TLS with keep-alive, on a machine shared with the client: GET and LIST by wrk, durable CREATE,
- * PATCH and delivery to watchers by a client of our own. Every figure is the median of several runs.
+ * Speed of the API over TLS with keep-alive, on a machine shared with the client: GET, LIST, durable CREATE and PATCH
+ * by wrk, delivery to watchers by a client of our own. Every figure is the median of several runs.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parse } from 'yaml';
 import { eventually, runCommand } from '../testbed/kubectl.ts';
+import { report } from './report.ts';
 
 const root = path.join(import.meta.dirname, '../..');
 const runs = 5;
@@ -74,12 +75,31 @@ async function measure(): Promise<void> {
 
   report('GET of 1 KiB, wrk, 16 connections', '/s', await repeat(() => wrk(`${base}/c0`, token)));
   report('LIST of 500 x 1 KiB, wrk, 16 connections', '/s', await repeat(() => wrk(base, token)));
-  let next = 0;
-  const create = () => call('POST', base, { metadata: { name: `n${next++}` }, data: { padding } });
-  report('durable CREATE of 1 KiB, 16 clients', '/s', await repeat(() => rate(create)));
-  const patch = (i: number) =>
-    call('PATCH', `${base}/c${i % 500}`, { data: { count: String(next++) } }, 'application/merge-patch+json');
-  report('merge PATCH of 1 KiB, 16 clients', '/s', await repeat(() => rate(patch)));
+  let run = 0;
+  const writes = (method: string, type: string, request: string) => () =>
+    wrk(base, token, script(method, type, run++, request));
+  report(
+    'durable CREATE of 1 KiB, wrk, 16 connections',
+    '/s',
+    await repeat(
+      writes(
+        'POST',
+        'application/json',
+        `"${base}", '{"metadata":{"name":"n' .. run .. '-' .. n .. '"},"data":{"padding":"${padding}"}}'`,
+      ),
+    ),
+  );
+  report(
+    'merge PATCH of 1 KiB, wrk, 16 connections',
+    '/s',
+    await repeat(
+      writes(
+        'PATCH',
+        'application/merge-patch+json',
+        `"${base}/c" .. n % 500, '{"data":{"count":"' .. run .. '-' .. n .. '"}}'`,
+      ),
+    ),
+  );
   report('delivery to 100 watchers, 99th percentile', ' ms', await repeat(() => delivery(identity, call)));
 }
 
@@ -110,23 +130,31 @@ function request(
 async function repeat(once: () => Promise<number>): Promise<number[]> {
   const values: number[] = [];
   for (let i = 0; i < runs; i++) values.push(await once());
-  return values.sort((a, b) => a - b);
+  return values;
 }
 
-function report(what: string, unit: string, values: readonly number[]): void {
-  const show = (n: number | undefined) => (n ?? 0).toFixed((n ?? 0) < 100 ? 1 : 0);
-  process.stdout.write(
-    `${what}: median ${show(values[Math.floor(values.length / 2)])}${unit} (${show(values[0])} to ${show(values.at(-1))}, ${values.length} runs)\n`,
-  );
+/** A wrk script whose requests are all different: `request` is Lua for path and body, with the number `n` of the request. */
+function script(method: string, contentType: string, run: number, request: string): string {
+  return `local run, n = ${run}, 0
+local function format(path, body) return wrk.format("${method}", path, nil, body) end
+wrk.headers["Content-Type"] = "${contentType}"
+function request()
+  n = n + 1
+  return format(${request})
+end
+`;
 }
 
-async function wrk(url: string, token: string): Promise<number> {
+async function wrk(url: string, token: string, lua?: string): Promise<number> {
+  const file = path.join(folder, 'requests.lua');
+  if (lua !== undefined) writeFileSync(file, lua);
   const args = [
     '-t1',
     '-c16',
     `-d${seconds}s`,
     '-H',
     `Authorization: Bearer ${token}`,
+    ...(lua === undefined ? [] : ['-s', file]),
     `https://127.0.0.1:${port}${url}`,
   ];
   const { stdout, stderr } = await runCommand('wrk', args);
@@ -134,18 +162,6 @@ async function wrk(url: string, token: string): Promise<number> {
   const found = /Requests\/sec:\s+([\d.]+)/.exec(stdout);
   if (found === null) throw new Error(`wrk: ${stdout}${stderr}`);
   return Number(found[1]);
-}
-
-async function rate(once: (i: number) => Promise<unknown>): Promise<number> {
-  const end = performance.now() + seconds * 1000;
-  let count = 0;
-  const began = performance.now();
-  await Promise.all(
-    Array.from({ length: 16 }, async () => {
-      while (performance.now() < end) await once(count++);
-    }),
-  );
-  return (count / (performance.now() - began)) * 1000;
 }
 
 /** Milliseconds from the answer's request to the line at each of 100 watchers, for one change at a time. */
