@@ -5,6 +5,7 @@
  */
 import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { errorCode } from '../../src/core/errors.ts';
 import { prefixRange } from '../../src/datastore/backend.ts';
 import { openSqliteBackend } from '../../src/datastore/sqlite/backend.ts';
 import { keyOf, revisionOf } from '../../src/datastore/watch-hub.ts';
@@ -51,10 +52,21 @@ async function run(from: number): Promise<void> {
   await Promise.all([compaction, watch(), ...Array.from({ length: WRITERS }, (_, i) => write(i))]);
 }
 
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
 function short(value: string): string {
   return value.replace(/\.x*$/, '');
 }
 
+/** Writes at once, so that what was said before a kill is known; a pipe that the parent reads too slowly is waited for. */
 function say(line: string): void {
-  writeSync(1, `${line}\n`);
+  const bytes = Buffer.from(`${line}\n`);
+  for (let done = 0; done < bytes.length; ) {
+    try {
+      done += writeSync(1, bytes, done);
+    } catch (error) {
+      if (errorCode(error) !== 'EAGAIN') throw error;
+      Atomics.wait(pause, 0, 0, 1);
+    }
+  }
 }

@@ -326,7 +326,11 @@ test('nobody gives away what they do not hold', async () => {
   assert.ok(isReason(await refusalOf(client.create(rolebindings, binding('Role', 'none'))), 'NotFound'));
   await world.client.create(
     clusterroles,
-    object(clusterroles, { metadata: { name: 'agg' }, rules: null, aggregationRule: { clusterRoleSelectors: [] } }),
+    object(clusterroles, {
+      metadata: { name: 'agg' },
+      rules: null,
+      aggregationRule: { clusterRoleSelectors: [{ matchLabels: { a: 'b' } }] },
+    }),
   );
 });
 
