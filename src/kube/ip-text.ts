@@ -63,3 +63,13 @@ function ipText(bytes: readonly number[]): string {
   );
   return new SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address;
 }
+
+/** An address with the length of its network's prefix, bits beyond it included: `10.1.2.3/24`. */
+export function canonicalInterfaceProblem(text: string): string | undefined {
+  const prefix = parseCidr(text);
+  const [address = '', length = ''] = text.split('/');
+  if (prefix === undefined) return 'must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)';
+  if (hasLeadingZeros(address) || /^0\d/.test(length)) return 'must not have leading 0s in IP or prefix length';
+  if (isMapped(address)) return 'must not have an IPv4-mapped IPv6 address';
+  return canonicalProblem(text, `${ipText(prefix.address.bytes)}/${prefix.length}`);
+}

@@ -30,6 +30,15 @@ import {
   validatePriorityLevelUpdate,
 } from '../validation/flowcontrol/priority-level.ts';
 import { validateRuntimeClass, validateRuntimeClassUpdate } from '../validation/node/runtime-class.ts';
+import { validateResourceClaimStatusUpdate } from '../validation/resource/claim-status.ts';
+import { validateDeviceClass, validateDeviceClassUpdate } from '../validation/resource/device-class.ts';
+import {
+  validateResourceClaim,
+  validateResourceClaimTemplate,
+  validateResourceClaimTemplateUpdate,
+  validateResourceClaimUpdate,
+} from '../validation/resource/resource-claim.ts';
+import { validateResourceSlice, validateResourceSliceUpdate } from '../validation/resource/resource-slice.ts';
 import { validatePriorityClass, validatePriorityClassUpdate } from '../validation/scheduling/priority-class.ts';
 import { kindOf } from './kind-of.ts';
 import { countedSpec } from './plain.ts';
@@ -56,17 +65,31 @@ export const clusterKinds: readonly Kind[] = [
     validateCreate: validateRuntimeClass,
     validateUpdate: validateRuntimeClassUpdate,
   }),
-  kindOf(deviceclasses, countedSpec('spec')),
+  kindOf(deviceclasses, {
+    ...countedSpec('spec'),
+    validateCreate: validateDeviceClass,
+    validateUpdate: validateDeviceClassUpdate,
+  }),
   kindOf(resourceclaims, {
     ...statusOnly(resourceclaims),
     setDefaults: setResourceClaimDefaults,
-    subresources: { status: statusSubresource({ restoresMetadata: true }) },
+    validateCreate: validateResourceClaim,
+    validateUpdate: validateResourceClaimUpdate,
+    subresources: {
+      status: statusSubresource({ restoresMetadata: true, validateUpdate: validateResourceClaimStatusUpdate }),
+    },
     resetFields: statusOnlyResetFields,
   }),
-  kindOf(resourceclaimtemplates, { setDefaults: setResourceClaimTemplateDefaults }),
+  kindOf(resourceclaimtemplates, {
+    setDefaults: setResourceClaimTemplateDefaults,
+    validateCreate: validateResourceClaimTemplate,
+    validateUpdate: validateResourceClaimTemplateUpdate,
+  }),
   kindOf(resourceslices, {
     ...countedSpec('spec'),
     setDefaults: setResourceSliceDefaults,
+    validateCreate: validateResourceSlice,
+    validateUpdate: validateResourceSliceUpdate,
     selectableFields: ({ spec }: ResourceSlice) => ({
       'spec.driver': spec?.driver ?? '',
       'spec.nodeName': spec?.nodeName ?? '',

@@ -24,6 +24,22 @@ import { prepareDefinitionForCreate, prepareDefinitionForUpdate } from '../strat
 import { definitionWarnings } from '../strategy/definition-warnings.ts';
 import { specAndStatus, statusOnly, statusOnlyResetFields, statusSubresource } from '../strategy/status.ts';
 import {
+  validateMutatingPolicy,
+  validateMutatingPolicyUpdate,
+} from '../validation/admissionregistration/mutating-policy.ts';
+import {
+  validateMutatingBinding,
+  validateMutatingBindingUpdate,
+  validateValidatingBinding,
+  validateValidatingBindingUpdate,
+} from '../validation/admissionregistration/policy-binding.ts';
+import {
+  validateValidatingPolicy,
+  validateValidatingPolicyStatusUpdate,
+  validateValidatingPolicyUpdate,
+} from '../validation/admissionregistration/validating-policy.ts';
+import { validateWebhooks, validateWebhooksUpdate } from '../validation/admissionregistration/webhook-configuration.ts';
+import {
   validateDefinition,
   validateDefinitionStatus,
   validateDefinitionUpdate,
@@ -53,33 +69,51 @@ export const extensionKinds: readonly Kind[] = [
     },
     resetFields: statusOnlyResetFields,
   }),
-  kindOf(mutatingadmissionpolicies, { ...countedSpec('spec'), ...conditional, setDefaults: setMutatingPolicyDefaults }),
+  kindOf(mutatingadmissionpolicies, {
+    ...countedSpec('spec'),
+    ...conditional,
+    setDefaults: setMutatingPolicyDefaults,
+    validateCreate: validateMutatingPolicy,
+    validateUpdate: validateMutatingPolicyUpdate,
+  }),
   kindOf(mutatingadmissionpolicybindings, {
     ...countedSpec('spec'),
     ...conditional,
     setDefaults: setPolicyBindingDefaults,
+    validateCreate: validateMutatingBinding,
+    validateUpdate: validateMutatingBindingUpdate,
   }),
   kindOf(mutatingwebhookconfigurations, {
     ...countedSpec('webhooks'),
     ...conditional,
     setDefaults: setMutatingWebhooksDefaults,
+    validateCreate: validateWebhooks,
+    validateUpdate: validateWebhooksUpdate,
   }),
   kindOf(validatingadmissionpolicies, {
     ...specAndStatus(validatingadmissionpolicies),
     ...conditional,
     setDefaults: setValidatingPolicyDefaults,
-    subresources: { status: statusSubresource({ restoresMetadata: true }) },
+    validateCreate: validateValidatingPolicy,
+    validateUpdate: validateValidatingPolicyUpdate,
+    subresources: {
+      status: statusSubresource({ restoresMetadata: true, validateUpdate: validateValidatingPolicyStatusUpdate }),
+    },
     resetFields: statusOnlyResetFields,
   }),
   kindOf(validatingadmissionpolicybindings, {
     ...countedSpec('spec'),
     ...conditional,
     setDefaults: setPolicyBindingDefaults,
+    validateCreate: validateValidatingBinding,
+    validateUpdate: validateValidatingBindingUpdate,
   }),
   kindOf(validatingwebhookconfigurations, {
     ...countedSpec('webhooks'),
     ...conditional,
     setDefaults: setValidatingWebhooksDefaults,
+    validateCreate: validateWebhooks,
+    validateUpdate: validateWebhooksUpdate,
   }),
   kindOf(customresourcedefinitions, {
     ...conditional,
