@@ -195,8 +195,8 @@ function startMetrics(
   { options, controlPlane, clock, log }: LocalNodeOptions,
   agent: NodeAgent,
   stack: AsyncDisposableStack,
-) {
-  const self = { name: options.nodeName, summary: () => agent.stats.summary() };
+): void {
+  const self = { name: options.nodeName, summary: (signal: AbortSignal) => agent.stats.summary(signal) };
   const sampler = startUsageSampler({ nodes: () => [self], clock, log: log.child({ room: 'metrics' }) });
   stack.use(sampler);
   controlPlane.api.serveResourceMetrics(sampler.windows);

@@ -87,7 +87,7 @@ const sampleGapMsMin = 1000;
 
 /** What pods, containers and the node use. A rate (usageNanoCores) is that between the last two calls. */
 export interface Stats {
-  summary(): Promise<StatsSummary>;
+  summary(signal?: AbortSignal): Promise<StatsSummary>;
 }
 
 export function createStats(options: StatsOptions): Stats {
@@ -162,10 +162,10 @@ export function createStats(options: StatsOptions): Stats {
   }
 
   return {
-    async summary() {
+    async summary(signal) {
       const time = formatTime(clock.now());
       const [{ stats }, nodeUsage, disk] = await Promise.all([
-        cri.listContainerStats({}),
+        cri.listContainerStats({}, signal === undefined ? {} : { signal }),
         cgroups.nodeUsage(),
         options.disk(),
       ]);
