@@ -1,3 +1,4 @@
+import { isPodFinished } from '../kube/pod-phase.ts';
 import { keyOf, parseKey } from '../kube/resource.ts';
 import { endpoints as endpointsResource, pods, services } from '../kube/resources.gen.ts';
 import { isReason } from '../kube/status-error.ts';
@@ -39,11 +40,7 @@ function isEligible(service: Service, pod: Pod): boolean {
   if (pod.metadata.deletionTimestamp !== undefined && !service.spec?.publishNotReadyAddresses) return false;
   if (isReadyFor(service, pod)) return true;
   // A pod that ran and will not run again never becomes ready.
-  return !(pod.spec?.restartPolicy === 'Never' && isEnded(pod));
-}
-
-function isEnded(pod: Pod): boolean {
-  return pod.status?.phase === 'Failed' || pod.status?.phase === 'Succeeded';
+  return !(pod.spec?.restartPolicy === 'Never' && isPodFinished(pod));
 }
 
 function targetsOf(service: Service, pod: Pod): readonly Target[] {

@@ -3,6 +3,7 @@ import { keyOf, parseKey } from '../kube/resource.ts';
 import { persistentvolumeclaims, persistentvolumes, pods, storageclasses } from '../kube/resources.gen.ts';
 import { isReason } from '../kube/status-error.ts';
 import type { PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimStatus, Pod } from '../kube/types.gen.ts';
+import { betaStorageProvisionerAnnotation, storageProvisionerAnnotation } from '../kube/volume-annotations.ts';
 import {
   type Controller,
   type ControllerContext,
@@ -14,7 +15,6 @@ import {
 import { isEqual } from './support/equality.ts';
 import { nameOf } from './support/ownership.ts';
 import {
-  betaStorageProvisionerAnnotation,
   bindCompletedAnnotation,
   boundByControllerAnnotation,
   claimClass,
@@ -22,7 +22,6 @@ import {
   isBoundTo,
   planClaim,
   planVolume,
-  storageProvisionerAnnotation,
   volumeClass,
 } from './volume-binding.ts';
 

@@ -1,4 +1,5 @@
 import type { KubeObject } from '../kube/object.ts';
+import { isPodFinished } from '../kube/pod-phase.ts';
 import type { Amounts } from '../kube/pod-resources.ts';
 import { addAmounts, pickAmounts, quotaMatches, quotaNames, usageOf } from '../kube/quota.ts';
 import { keyOf, type Resource } from '../kube/resource.ts';
@@ -39,8 +40,7 @@ function givesBack(old: KubeObject, current: KubeObject | undefined): boolean {
 }
 
 function isEnded(object: KubeObject): boolean {
-  const { status } = object as Pod;
-  return object.kind === 'Pod' && (status?.phase === 'Succeeded' || status?.phase === 'Failed');
+  return object.kind === 'Pod' && isPodFinished(object as Pod);
 }
 
 /** Counts what each ResourceQuota's namespace uses. */

@@ -1,3 +1,4 @@
+import { isPodFinished } from '../kube/pod-phase.ts';
 import type { Pod, StatefulSet, StatefulSetStatus } from '../kube/types.gen.ts';
 import { hasIdentity, ordinalOf, revisionLabel, startOrdinal } from './statefulset-identity.ts';
 import { scaledValue } from './support/int-or-percent.ts';
@@ -30,10 +31,6 @@ export interface SetPlan {
 
 function isGoing(pod: Pod): boolean {
   return pod.metadata.deletionTimestamp !== undefined;
-}
-
-function isEnded(pod: Pod): boolean {
-  return pod.status?.phase === 'Failed' || pod.status?.phase === 'Succeeded';
 }
 
 function isRunningAndReady(pod: Pod): boolean {
@@ -97,7 +94,7 @@ export function planStatefulSet(set: StatefulSet, world: SetWorld): SetPlan {
 
 function stepFor(set: StatefulSet, pod: Pod, ordinal: number): SetStep | null {
   if (isGoing(pod)) return null;
-  if (isEnded(pod)) return { action: 'replace', pod };
+  if (isPodFinished(pod)) return { action: 'replace', pod };
   return hasIdentity(set, pod, ordinal) ? null : { action: 'mark', pod, ordinal };
 }
 

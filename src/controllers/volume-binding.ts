@@ -2,13 +2,11 @@ import { matchesLabelSelector } from '../kube/label-selector.ts';
 import { compareQuantities, parseQuantity } from '../kube/quantity.ts';
 import { keyOf } from '../kube/resource.ts';
 import type { PersistentVolume, PersistentVolumeClaim, StorageClass } from '../kube/types.gen.ts';
+import { selectedNodeAnnotation } from '../kube/volume-annotations.ts';
 
 export const bindCompletedAnnotation = 'pv.kubernetes.io/bind-completed';
 export const boundByControllerAnnotation = 'pv.kubernetes.io/bound-by-controller';
 export const provisionedByAnnotation = 'pv.kubernetes.io/provisioned-by';
-export const selectedNodeAnnotation = 'volume.kubernetes.io/selected-node';
-export const storageProvisionerAnnotation = 'volume.kubernetes.io/storage-provisioner';
-export const betaStorageProvisionerAnnotation = 'volume.beta.kubernetes.io/storage-provisioner';
 const betaStorageClassAnnotation = 'volume.beta.kubernetes.io/storage-class';
 const defaultClassAnnotation = 'storageclass.kubernetes.io/is-default-class';
 const betaDefaultClassAnnotation = 'storageclass.beta.kubernetes.io/is-default-class';

@@ -1,3 +1,4 @@
+import { isSidecar } from './pod-containers.ts';
 import { addQuantities, compareQuantities, formatQuantity, parseQuantity } from './quantity.ts';
 import type { Container, Pod } from './types.gen.ts';
 
@@ -31,12 +32,16 @@ export interface Sums<A> {
  * What a pod needs at its neediest: its containers together with its sidecars, or an init container beside the sidecars
  * that were started before it (KEP-753).
  */
-export function atNeediest<A>(pod: Pod, pick: (container: Container) => A, { none, sum, larger }: Sums<A>): A {
+export function atNeediest<A>(
+  pod: Pick<Pod, 'spec'>,
+  pick: (container: Container) => A,
+  { none, sum, larger }: Sums<A>,
+): A {
   let sidecars = none;
   let starting = none;
   for (const container of pod.spec?.initContainers ?? []) {
     const own = sum(sidecars, pick(container));
-    if (container.restartPolicy === 'Always') sidecars = own;
+    if (isSidecar(container)) sidecars = own;
     starting = larger(starting, own);
   }
   let running = sidecars;
@@ -68,4 +73,5 @@ function combine(a: Amounts, b: Amounts, join: (left: string, right: string) => 
   return result;
 }
 
-const quantities: Sums<Amounts> = { none: {}, sum, larger: max };
+/** Amounts as quantities. */
+export const quantities: Sums<Amounts> = { none: {}, sum, larger: max };

@@ -1,3 +1,4 @@
+import { runningContainers } from './pod-containers.ts';
 import { meetsRequirement } from './requirement.ts';
 import type { Node, NodeSelector, NodeSelectorTerm, Pod, Taint, Toleration } from './types.gen.ts';
 
@@ -55,8 +56,7 @@ export interface HostPort {
 
 /** The ports of the node that a pod's containers take while they run. */
 export function hostPorts(pod: Pod): readonly HostPort[] {
-  const sidecars = (pod.spec?.initContainers ?? []).filter((c) => c.restartPolicy === 'Always');
-  return [...(pod.spec?.containers ?? []), ...sidecars].flatMap((container) =>
+  return runningContainers(pod.spec).flatMap((container) =>
     (container.ports ?? [])
       .filter((p) => (p.hostPort ?? 0) > 0)
       .map((p) => ({ ip: p.hostIP || '0.0.0.0', port: p.hostPort ?? 0, protocol: p.protocol ?? 'TCP' })),
@@ -68,3 +68,6 @@ export function portsConflict(a: HostPort, b: HostPort): boolean {
   if (a.port !== b.port || a.protocol !== b.protocol) return false;
   return a.ip === b.ip || a.ip === '0.0.0.0' || b.ip === '0.0.0.0' || a.ip === '::' || b.ip === '::';
 }
+
+/** From this priority on a pod is critical to its node or cluster (system-cluster-critical): it goes last. */
+export const criticalPriority = 2_000_000_000;

@@ -4,7 +4,8 @@ import { TransientError } from '../core/errors.ts';
 import { claimKeysOf } from '../kube/pod-claims.ts';
 import { persistentvolumeclaims, persistentvolumes } from '../kube/resources.gen.ts';
 import type { PersistentVolumeClaim, Pod } from '../kube/types.gen.ts';
-import { selectedNodeAnnotation, type VolumePlan } from './plugins/volumes.ts';
+import { selectedNodeAnnotation } from '../kube/volume-annotations.ts';
+import type { VolumePlan } from './plugins/volumes.ts';
 import type { ClusterState } from './state.ts';
 
 /** How long a pod waits for its volumes before it is scheduled anew: kube-scheduler's bindTimeoutSeconds. */

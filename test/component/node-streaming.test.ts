@@ -252,7 +252,7 @@ test('volumes, environment, probes and hooks work in real containers; a changed 
         { name: 'work', emptyDir: {} },
       ],
       containers: [
-        sh('main', `echo hooked > /work/hello; ${forever}`, {
+        sh('main', `echo hooked > /scratch/hello; ${forever}`, {
           env: [
             { name: 'PASSWORD', valueFrom: { secretKeyRef: { name: 'sec', key: 'password' } } },
             { name: 'GREETING', value: 'hi $(PASSWORD)' },
@@ -262,10 +262,10 @@ test('volumes, environment, probes and hooks work in real containers; a changed 
             { name: 'cfg', mountPath: '/cfg' },
             { name: 'cfg', mountPath: '/one-file', subPath: 'key' },
             { name: 'ram', mountPath: '/ram' },
-            { name: 'work', mountPath: '/work', subPathExpr: 'sub/$(PASSWORD)' },
+            { name: 'work', mountPath: '/scratch', subPathExpr: 'sub/$(PASSWORD)' },
           ],
           lifecycle: { postStart: { exec: { command: ['sh', '-c', 'echo post > /ram/hook'] } } },
-          readinessProbe: { exec: { command: ['test', '-e', '/work/hello'] }, periodSeconds: 1 },
+          readinessProbe: { exec: { command: ['test', '-e', '/scratch/hello'] }, periodSeconds: 1 },
         }),
       ],
     },
@@ -275,7 +275,7 @@ test('volumes, environment, probes and hooks work in real containers; a changed 
   const run = async (command: string) =>
     (await kubectl('1.36', ['exec', 'whole-parts', '--', 'sh', '-c', command])).stdout.trim();
   assert.equal(await run('echo $GREETING $IP'), `hi geheim ${pod?.status?.podIP}`);
-  assert.equal(await run('cat /cfg/key /one-file /ram/hook /work/hello'), 'oneonepost\nhooked');
+  assert.equal(await run('cat /cfg/key /one-file /ram/hook /scratch/hello'), 'oneonepost\nhooked');
   assert.match(await run('stat -c %g /ram; mount | grep " /ram "'), /^2000\n.*tmpfs.*size=1024k/);
   await client.update(configmaps, { ...map, data: { key: 'two' } });
   await eventually('the new content', 5000, async () => ((await run('cat /cfg/key')) === 'two' ? true : undefined));

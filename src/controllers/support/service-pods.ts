@@ -1,4 +1,5 @@
 import { matchesLabels } from '../../kube/label-selector.ts';
+import { runningContainers } from '../../kube/pod-containers.ts';
 import { isPodFinished } from '../../kube/pod-phase.ts';
 import { keyOf } from '../../kube/resource.ts';
 import { pods, services } from '../../kube/resources.gen.ts';
@@ -67,8 +68,7 @@ export function targetPort(pod: Pod, port: ServicePort): number | undefined {
   // Zero is how a target port that was never set is written by some clients.
   if (typeof target === 'number') return target === 0 ? port.port : target;
   const protocol = port.protocol ?? 'TCP';
-  const sidecars = (pod.spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
-  for (const container of [...(pod.spec?.containers ?? []), ...sidecars]) {
+  for (const container of runningContainers(pod.spec)) {
     const found = container.ports?.find((one) => one.name === target && (one.protocol ?? 'TCP') === protocol);
     if (found) return found.containerPort;
   }

@@ -18,7 +18,7 @@ export async function mountFileSystem(
   more: MountOptions = {},
 ): Promise<void> {
   const flags = options.length === 0 ? [] : ['-o', options.join(',')];
-  // -i: no helper programs; the kernel is told directly.
+  // -i: programs like mount.nfs are left out; the kernel is told directly.
   await run('mount', ['-i', '-t', type, ...flags, source, target], { timeoutMs: 60_000, ...more });
 }
 

@@ -1,5 +1,5 @@
 import type { Draft } from '../draft.ts';
-import { addQuantities, compareQuantities, formatQuantity, parseQuantity } from '../quantity.ts';
+import { atNeediest, quantities } from '../pod-resources.ts';
 import type { Container, Pod, PodSpec } from '../types.gen.ts';
 import { setPodSpecDefaults } from './pod-spec.ts';
 
@@ -55,36 +55,6 @@ function isPodLevelResource(name: string): boolean {
   return name === 'cpu' || name === 'memory' || name.startsWith('hugepages-');
 }
 
-/** The sum over the containers that run together, or the largest moment of initialisation when that is more. */
 function aggregate(spec: Draft<PodSpec>, member: 'limits' | 'requests'): ResourceList {
-  let total: ResourceList = {};
-  for (const container of spec.containers ?? []) total = combine(total, container.resources?.[member], sum);
-  let sidecars: ResourceList = {};
-  let peak: ResourceList = {};
-  for (const container of spec.initContainers ?? []) {
-    const needs: ResourceList = container.resources?.[member] ?? {};
-    if (container.restartPolicy === 'Always') {
-      total = combine(total, needs, sum);
-      sidecars = combine(sidecars, needs, sum);
-      peak = combine(peak, sidecars, larger);
-    } else peak = combine(peak, combine(sidecars, needs, sum), larger);
-  }
-  return combine(total, peak, larger);
-}
-
-function combine(a: ResourceList, b: ResourceList = {}, pick: (a: string, b: string) => string): ResourceList {
-  const both = { ...a };
-  for (const [name, value] of Object.entries(b)) {
-    const other = both[name];
-    both[name] = other === undefined ? value : pick(other, value);
-  }
-  return both;
-}
-
-function sum(a: string, b: string): string {
-  return formatQuantity(addQuantities(parseQuantity(a), parseQuantity(b)));
-}
-
-function larger(a: string, b: string): string {
-  return compareQuantities(parseQuantity(a), parseQuantity(b)) >= 0 ? a : b;
+  return { ...atNeediest({ spec }, ({ resources }) => resources?.[member] ?? {}, quantities) };
 }

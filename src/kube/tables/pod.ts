@@ -1,5 +1,6 @@
 import { ageOf } from '../kinds/name-and-age.ts';
-import type { Container, ContainerStatus, Pod } from '../types.gen.ts';
+import { isSidecar } from '../pod-containers.ts';
+import type { ContainerStatus, Pod } from '../types.gen.ts';
 import { none, tableWith } from './columns.ts';
 
 /** READY, STATUS and RESTARTS are what kubectl's users know of a pod, so their rules follow upstream's to the letter. */
@@ -103,10 +104,6 @@ function summarizeInit(pod: Pod, sidecars: ReadonlySet<string>) {
 
 function endOf(terminated: NonNullable<NonNullable<ContainerStatus['state']>['terminated']>): string {
   return terminated.signal ? `Signal:${terminated.signal}` : `ExitCode:${terminated.exitCode}`;
-}
-
-function isSidecar(container: Container): boolean {
-  return container.restartPolicy === 'Always';
 }
 
 function isInitialized(pod: Pod): boolean {

@@ -5,6 +5,7 @@ import type {
   ServicePortRule,
   ServiceRules,
 } from '../../engines/nftables/service-rules.ts';
+import { runningContainers } from '../../kube/pod-containers.ts';
 import { isPodFinished } from '../../kube/pod-phase.ts';
 import type { EndpointSlice, Pod, Service } from '../../kube/types.gen.ts';
 
@@ -103,11 +104,7 @@ function endpointsOf(
 function hostPortsOf(pod: Pod): HostPortRule[] {
   const address = pod.status?.podIP;
   if (address === undefined || pod.spec?.hostNetwork || isPodFinished(pod) || !ipaddr.IPv4.isValid(address)) return [];
-  const containers = [
-    ...(pod.spec?.containers ?? []),
-    ...(pod.spec?.initContainers ?? []).filter((c) => c.restartPolicy === 'Always'),
-  ];
-  return containers.flatMap((container) =>
+  return runningContainers(pod.spec).flatMap((container) =>
     (container.ports ?? []).flatMap((port): HostPortRule[] => {
       const protocol = protocolOf(port.protocol);
       if (!port.hostPort || protocol === undefined) return [];

@@ -1,8 +1,14 @@
 import { podRequests } from '../../kube/pod-resources.ts';
 import { parseQuantity, quantityMilliValue, quantityValue } from '../../kube/quantity.ts';
-import { hostPorts, matchesNodeAffinity, portsConflict, tolerates, untoleratedTaint } from '../../kube/scheduling.ts';
+import {
+  criticalPriority,
+  hostPorts,
+  matchesNodeAffinity,
+  portsConflict,
+  tolerates,
+  untoleratedTaint,
+} from '../../kube/scheduling.ts';
 import type { Node, Pod } from '../../kube/types.gen.ts';
-import { criticalPriority } from './eviction.ts';
 import { qosClass } from './resources.ts';
 import type { PodFailure } from './status.ts';
 

@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { describeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
+import { criticalPriority } from '../../kube/scheduling.ts';
 import type { Pod } from '../../kube/types.gen.ts';
 import type { PodEvents } from '../pod-events.ts';
 import { memoryRequest } from './resources.ts';
@@ -12,8 +13,6 @@ export interface EvictionCandidate {
   readonly workingSetBytes: number;
 }
 
-/** From here on a priority is system-critical: such pods are never evicted for want of memory, nor kept out by it. */
-export const criticalPriority = 2_000_000_000;
 /** Milliseconds between looks; kubelet's. */
 const periodMs = 10_000;
 

@@ -4,6 +4,7 @@ import type { LinuxContainerResources } from '../../engines/containerd/cri-messa
 import { atNeediest, type Sums } from '../../kube/pod-resources.ts';
 import { qosClassOf } from '../../kube/qos.ts';
 import { parseQuantity, quantityMilliValue, quantityValue } from '../../kube/quantity.ts';
+import { criticalPriority } from '../../kube/scheduling.ts';
 import type { Container, Pod, ResourceRequirements } from '../../kube/types.gen.ts';
 
 /** CPU in millicores, memory in bytes; undefined where nothing is said. */
@@ -58,7 +59,7 @@ export function containerResources(pod: Pod, container: Container, nodeMemoryByt
 
 /** Guaranteed pods die last, BestEffort ones first, Burstable ones the earlier the less memory they asked for. */
 export function oomScoreAdj(pod: Pod, container: Container, nodeMemoryBytes: number): number {
-  if ((pod.spec?.priority ?? 0) >= systemCriticalPriority) return -997;
+  if ((pod.spec?.priority ?? 0) >= criticalPriority) return -997;
   const qos = qosClass(pod);
   if (qos === 'Guaranteed') return -997;
   if (qos === 'BestEffort') return 1000;
@@ -66,9 +67,6 @@ export function oomScoreAdj(pod: Pod, container: Container, nodeMemoryBytes: num
   const score = 1000 - Math.floor((1000 * request) / nodeMemoryBytes);
   return Math.min(Math.max(score, 1000 - 997), 999);
 }
-
-/** The priority of system-node-critical and system-cluster-critical begins here. */
-const systemCriticalPriority = 2_000_000_000;
 
 /** The bounds of the whole pod: limits count only when every container has one (or the pod itself has). */
 export function podLimits(pod: Pod): CgroupLimits {

@@ -3,9 +3,9 @@ import { claimNames } from '../../kube/pod-claims.ts';
 import { compareQuantities, parseQuantity } from '../../kube/quantity.ts';
 import { matchesNodeSelector, matchesNodeSelectorTerm } from '../../kube/scheduling.ts';
 import type { Node, PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from '../../kube/types.gen.ts';
+import { selectedNodeAnnotation } from '../../kube/volume-annotations.ts';
 import type { NodeInfo, Plugin, Rejection, Snapshot } from '../plugin.ts';
 
-export const selectedNodeAnnotation = 'volume.kubernetes.io/selected-node';
 const bindCompleted = 'pv.kubernetes.io/bind-completed';
 const noProvisioner = 'kubernetes.io/no-provisioner';
 

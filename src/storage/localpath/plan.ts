@@ -1,15 +1,17 @@
 import path from 'node:path';
 import { TerminalError } from '../../core/errors.ts';
 import type { PersistentVolume, PersistentVolumeClaim, StorageClass } from '../../kube/types.gen.ts';
+import {
+  betaStorageProvisionerAnnotation,
+  selectedNodeAnnotation,
+  storageProvisionerAnnotation,
+} from '../../kube/volume-annotations.ts';
 import { type LocalPathConfig, pathsOfNode } from './config.ts';
 import { expandPathPattern } from './path-pattern.ts';
 
 /** The name under which StorageClasses ask for this provisioner. */
 export const provisionerName = 'rancher.io/local-path';
 
-const provisionerAnnotation = 'volume.kubernetes.io/storage-provisioner';
-const betaProvisionerAnnotation = 'volume.beta.kubernetes.io/storage-provisioner';
-export const selectedNodeAnnotation = 'volume.kubernetes.io/selected-node';
 const provisionedByAnnotation = 'pv.kubernetes.io/provisioned-by';
 /** Where the volume's base path is kept, so that deletion knows what it must never remove. */
 const basePathAnnotation = 'local.path.provisioner/base-path';
@@ -71,7 +73,8 @@ export function planProvision(
   node: LocalNode,
 ): ProvisionPlan | null {
   const annotations = claim.metadata.annotations ?? {};
-  if ((annotations[provisionerAnnotation] ?? annotations[betaProvisionerAnnotation]) !== provisionerName) return null;
+  if ((annotations[storageProvisionerAnnotation] ?? annotations[betaStorageProvisionerAnnotation]) !== provisionerName)
+    return null;
   const shared = config.sharedFileSystemPath !== undefined;
   const selected = annotations[selectedNodeAnnotation];
   if (selected !== undefined && selected !== node.name) return null;

@@ -4,18 +4,12 @@ import { keyOf } from '../../kube/resource.ts';
 import { configmaps, persistentvolumeclaims, persistentvolumes, storageclasses } from '../../kube/resources.gen.ts';
 import { isReason } from '../../kube/status-error.ts';
 import type { ConfigMap, PersistentVolumeClaim, StorageClass } from '../../kube/types.gen.ts';
+import { selectedNodeAnnotation } from '../../kube/volume-annotations.ts';
 import type { Controller, ControllerContext, Informers, Outcome, Watch } from '../../runtime/controller.ts';
 import { type LocalPathConfig, parseConfig } from './config.ts';
 import { makeDirectory, removeDirectory } from './directories.ts';
 import { configMapKey } from './objects.ts';
-import {
-  asksForLocalPath,
-  type LocalNode,
-  planProvision,
-  planRemoval,
-  selectedNodeAnnotation,
-  whyNever,
-} from './plan.ts';
+import { asksForLocalPath, type LocalNode, planProvision, planRemoval, whyNever } from './plan.ts';
 
 const done: Outcome = { done: true };
 const configOptions = { namespace: configMapKey.namespace, fieldSelector: `metadata.name=${configMapKey.name}` };

@@ -1,5 +1,6 @@
 import { duplicate, forbidden, invalid, notFound, notSupported, required, tooLong } from '../../../field-error.ts';
 import { isPortName } from '../../../names.ts';
+import { isSidecar } from '../../../pod-containers.ts';
 import type {
   Container,
   ContainerPort,
@@ -15,7 +16,6 @@ import { validateDevices, validateMounts } from './mounts.ts';
 import { validateLifecycle, validateLivenessProbe, validateReadinessProbe, validateStartupProbe } from './probes.ts';
 import type { PodRules } from './rules.ts';
 import { validateSecurityContext } from './security-context.ts';
-import { isSidecar } from './visit.ts';
 import type { VolumesByName } from './volumes.ts';
 
 /** What the containers of a pod are checked against. */

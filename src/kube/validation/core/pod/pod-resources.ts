@@ -1,4 +1,5 @@
 import { forbidden, invalid, notSupported } from '../../../field-error.ts';
+import { isSidecar } from '../../../pod-containers.ts';
 import {
   addQuantities,
   compareQuantities,
@@ -11,7 +12,6 @@ import type { Container, PodSpec } from '../../../types.gen.ts';
 import { type Errors, entriesOf } from '../../common.ts';
 import { type ResourceList, validateResourceName, validateResourceRequirements } from '../../resources.ts';
 import type { PodRules } from './rules.ts';
-import { isSidecar } from './visit.ts';
 
 /** Resources of the pod as a whole: what its containers request fits into them. */
 export function* validatePodResources(

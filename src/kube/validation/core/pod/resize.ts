@@ -1,4 +1,5 @@
 import { type FieldError, forbidden, invalid, wholeObject } from '../../../field-error.ts';
+import { isSidecar } from '../../../pod-containers.ts';
 import { qosClassOf } from '../../../qos.ts';
 import type { Container, Pod, PodSpec, ResourceRequirements } from '../../../types.gen.ts';
 import type { Errors } from '../../common.ts';
@@ -8,7 +9,6 @@ import type { ResourceList } from '../../resources.ts';
 import { mirrorAnnotation } from './annotations.ts';
 import { metadataAndSpecErrors, specOf } from './pod.ts';
 import { rulesForUpdate } from './update.ts';
-import { isSidecar } from './visit.ts';
 
 /** The resize endpoint: CPU and memory of running containers may change, and nothing else. */
 export function validatePodResize(pod: Pod, old: Pod): readonly FieldError[] {

@@ -1,5 +1,6 @@
 import { duplicate, type FieldError, forbidden, invalid, notSupported } from '../../../field-error.ts';
 import { isDualStack, parseIp } from '../../../ip.ts';
+import { isSidecar } from '../../../pod-containers.ts';
 import type {
   Container,
   ContainerStatus,
@@ -18,7 +19,6 @@ import { internalForm, internalForms } from '../../internal-form.ts';
 import { validateMetaUpdateOfKind } from '../../meta.ts';
 import { specOf } from './pod.ts';
 import { annotationUpdateErrors, rulesForUpdate } from './update.ts';
-import { isSidecar } from './visit.ts';
 
 /** An update of a pod's status. */
 export function validatePodStatusUpdate(pod: Pod, old: Pod): readonly FieldError[] {

@@ -21,8 +21,3 @@ export function placedContainers(spec: PodSpec, field: string): readonly PlacedC
 export function containersOf(spec: PodSpec): readonly (Container | EphemeralContainer)[] {
   return placedContainers(spec, '').map(({ container }) => container);
 }
-
-/** A sidecar: an init container that is restarted and so runs beside the others. */
-export function isSidecar(container: Container | EphemeralContainer): boolean {
-  return container.restartPolicy === 'Always';
-}
