@@ -49,10 +49,13 @@ export async function createObject(
   const named = isGenerated
     ? registry.admission.request({ ...attempt, name: metadata.name ?? '' }, object, null)
     : request;
-  if (metadata.resourceVersion !== undefined && metadata.resourceVersion !== '' && metadata.resourceVersion !== '0') {
+  const { resourceVersion = '' } = metadata;
+  // What is stored refuses it; a dry run, which stores nothing, shows it as it came.
+  if (!options.dryRun && resourceVersion !== '' && resourceVersion !== '0') {
     throw plainError('resourceVersion should not be set on objects to be created');
   }
   stampSystemFields(registry, metadata);
+  if (options.dryRun && resourceVersion !== '') metadata.resourceVersion = resourceVersion;
   strategy.prepareForCreate(object);
   const hooks = hooksOf(registry, served);
   const finish = await hooks.create?.(object, options.dryRun);

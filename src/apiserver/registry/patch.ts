@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../../core/json.ts';
 import { isObject } from '../../core/json.ts';
+import { byBytes } from '../../kube/go-json.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { goFormat } from '../../kube/patch/go-format.ts';
 import { applyJsonPatch, decodeJsonPatch } from '../../kube/patch/json-patch.ts';
@@ -74,15 +75,22 @@ export function parsePatch(type: Exclude<PatchType, 'apply'>, body: Body): Parse
       const message =
         typeof apiVersion === 'string' && typeof kind === 'string' ? messageOf(apiVersion, kind) : undefined;
       const patched = apply(message === undefined ? document : inGoOrder(document, message), null);
-      return { shown: JSON.stringify(withSortedMembers(patched)), why };
+      const opened = type === 'merge' ? (prepared as JsonObject) : {};
+      return { shown: JSON.stringify(withSortedMembers(patched, opened)), why };
     },
   };
 }
 
-// The patch libraries of Kubernetes sort the members of what they open.
-function withSortedMembers(value: Json): Json {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+// The patch libraries of Kubernetes sort the members of what they open: the document, and what a merge patch reaches into.
+function withSortedMembers(value: Json, opened: JsonObject): Json {
+  if (!isObject(value)) return value;
+  const members = Object.entries(value as JsonObject).sort(([a], [b]) => byBytes(a, b));
+  return Object.fromEntries(
+    members.map(([name, member]) => {
+      const inner = opened[name];
+      return [name, isObject(inner) ? withSortedMembers(member, inner as JsonObject) : member];
+    }),
+  );
 }
 
 const unmarshalFailure = /^json: cannot unmarshal (\S+).* into Go (?:struct field \S+|value) of type (\S+)$/;

@@ -37,6 +37,13 @@ type V1 = AutoscalingV1HorizontalPodAutoscaler;
 
 /** autoscaling/v1, as a client sent it, in version 2, in which autoscalers are stored. */
 export function autoscalerFromV1(object: KubeObject): KubeObject {
+  const v2 = undefaultedFromV1(object);
+  setAutoscalerDefaults(v2);
+  return v2;
+}
+
+/** The same without the defaults of version 2, which an object gets when it is read: so it is validated. */
+export function undefaultedFromV1(object: KubeObject): Draft<HorizontalPodAutoscaler> {
   const v1 = draft(object) as Draft<V1>;
   const cpu = v1.spec?.targetCPUUtilizationPercentage;
   const metrics = listFrom<MetricV1>(v1, metricsAnnotation).map(metricSpecFromV1);
@@ -63,7 +70,6 @@ export function autoscalerFromV1(object: KubeObject): KubeObject {
   };
   Object.assign(v2.status ?? {}, { currentMetrics: currentMetrics.length > 0 ? currentMetrics : null });
   if (v2.status?.currentReplicas === 0) delete v2.status.currentReplicas;
-  setAutoscalerDefaults(v2);
   return v2;
 }
 

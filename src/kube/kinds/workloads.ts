@@ -1,4 +1,9 @@
-import { autoscalerAnnotations, autoscalerFromV1, autoscalerToV1 } from '../conversion/horizontal-pod-autoscaler.ts';
+import {
+  autoscalerAnnotations,
+  autoscalerFromV1,
+  autoscalerToV1,
+  undefaultedFromV1,
+} from '../conversion/horizontal-pod-autoscaler.ts';
 import {
   setDaemonSetDefaults,
   setDeploymentDefaults,
@@ -78,9 +83,9 @@ import { kindOf } from './kind-of.ts';
 
 const resetFields = specAndStatusResetFields();
 
-// Both versions are checked in the form in which they are stored.
+// Both versions are checked in one form.
 function stored(autoscaler: AutoscalingV1HorizontalPodAutoscaler): HorizontalPodAutoscaler {
-  return autoscalerFromV1(autoscaler) as HorizontalPodAutoscaler;
+  return undefaultedFromV1(autoscaler) as HorizontalPodAutoscaler;
 }
 
 const prepareJob = specAndStatus(jobs, dropDisabledTemplateFields);
