@@ -13,6 +13,7 @@ export function addCompile(program: Command): void {
       import('../datastore/sqlite/backend.ts'),
       import('../server/server.ts'),
       import('../server/local-node.ts'),
+      import('../server/agent.ts'),
       import('pino'),
     ]);
     // The datastore's threads load modules of their own.

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { WherryError } from '../core/errors.ts';
+import { addAgent } from './agent.ts';
 import { addBench } from './bench.ts';
 import { addCompile } from './compile.ts';
 import { addDown } from './down.ts';
@@ -28,6 +29,7 @@ for (const add of [
   addLogs,
   addReset,
   addServer,
+  addAgent,
   addKubectl,
   addImage,
   addTest,

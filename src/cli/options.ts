@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { parse } from 'yaml';
 import { errorCode, toError, WherryError } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
+import { type AgentOptions, resolveAgentOptions } from '../server/agent-options.ts';
 import {
   defaultConfigFile,
   defaultDataDir,
@@ -12,7 +13,9 @@ import {
   type ServerOptions,
 } from '../server/options.ts';
 
-const flags: readonly (readonly [flags: string, description: string])[] = [
+type Flags = readonly (readonly [flags: string, description: string])[];
+
+const serverFlags: Flags = [
   [
     '--write-kubeconfig <file>',
     "where the administrator's kubeconfig is written (default /etc/wherry/kubeconfig.yaml)",
@@ -35,6 +38,18 @@ const flags: readonly (readonly [flags: string, description: string])[] = [
   ['--debug', 'log more'],
 ];
 
+const agentFlags: Flags = [
+  ['--server <url>', 'the server to join, https://HOST:6443'],
+  ['--token <token>', 'the token in DATA-DIR/server/token of the server; needed for the first start'],
+  ['--bind-address <address>', "address that the node's own API listens on (default 0.0.0.0)"],
+  ['--node-name <name>', 'name of this node (default: the host name)'],
+  ['--node-ip <address>', 'address of this node (default: of the first interface that has one)'],
+  ['--cluster-dns <address>', "address of the cluster DNS (default: the cluster's)"],
+  ['--cluster-domain <domain>', "domain of the cluster (default: the cluster's)"],
+  ['--container-runtime-endpoint <socket>', 'use this containerd instead of one that Wherry starts'],
+  ['--debug', 'log more'],
+];
+
 /** Adds --data-dir, which every command that speaks of a cluster takes. */
 export function addDataDir(command: Command): Command {
   return command.option('--data-dir <folder>', 'where the cluster keeps its data', defaultDataDir);
@@ -42,6 +57,15 @@ export function addDataDir(command: Command): Command {
 
 /** Adds the server's flags, in k3s's names. */
 export function addServerOptions(command: Command): Command {
+  return addFlags(command, serverFlags);
+}
+
+/** Adds the flags of `wherry agent`, in k3s's names. */
+export function addAgentOptions(command: Command): Command {
+  return addFlags(command, agentFlags);
+}
+
+function addFlags(command: Command, flags: Flags): Command {
   command
     .option('--data-dir <folder>', `where the cluster keeps its data (default ${defaultDataDir})`)
     .option('-c, --config <file>', `YAML file with these options (default ${defaultConfigFile})`);
@@ -51,14 +75,23 @@ export function addServerOptions(command: Command): Command {
 
 /** Joins flags, configuration file and defaults; flags win. */
 export async function readServerOptions(given: Readonly<Record<string, unknown>>): Promise<ServerOptions> {
-  const raw: Record<string, unknown> = await readConfig(given['config']);
+  return resolveOptions(await readRaw(given, serverFlags), observeMachine());
+}
+
+/** The same for `wherry agent`. */
+export async function readAgentOptions(given: Readonly<Record<string, unknown>>): Promise<AgentOptions> {
+  return resolveAgentOptions(await readRaw(given, agentFlags), observeMachine());
+}
+
+async function readRaw(given: Readonly<Record<string, unknown>>, flags: Flags): Promise<RawOptions> {
+  const raw: Record<string, unknown> = await readConfig(given['config'], flags);
   for (const [name, value] of Object.entries(given)) {
     if (name !== 'config') raw[name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)] = value;
   }
-  return resolveOptions(raw, observeMachine());
+  return raw;
 }
 
-async function readConfig(given: unknown): Promise<Record<string, unknown>> {
+async function readConfig(given: unknown, flags: Flags): Promise<Record<string, unknown>> {
   const file = typeof given === 'string' ? given : defaultConfigFile;
   let text: string;
   try {
@@ -88,7 +121,7 @@ async function readConfig(given: unknown): Promise<Record<string, unknown>> {
     if (known.includes(name)) continue;
     const near = nearest(name, known);
     throw new WherryError('CONFIG_UNKNOWN_OPTION', `${file}: unknown option ${JSON.stringify(name)}`, {
-      hint: near === undefined ? 'see `wherry server --help` for the options' : `write ${near} instead`,
+      hint: near === undefined ? 'see `--help` for the options' : `write ${near} instead`,
     });
   }
   return { ...config };

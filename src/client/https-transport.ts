@@ -39,6 +39,8 @@ export interface HttpsTransportOptions {
   /** The name that the server's certificate must bear, when it is not the host of `server`. */
   readonly tlsServerName?: string;
   readonly insecureSkipTlsVerify?: boolean;
+  /** Act as this user, as whom the credentials may act (verb `impersonate`). */
+  readonly impersonate?: string;
   readonly userAgent?: string;
 }
 
@@ -76,6 +78,7 @@ export function createHttpsTransport(options: HttpsTransportOptions): HttpsTrans
         'accept-encoding': 'gzip',
         'user-agent': options.userAgent ?? 'wherry',
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...(options.impersonate === undefined ? {} : { 'impersonate-user': options.impersonate }),
         ...(payload === undefined
           ? {}
           : { 'content-type': request.contentType ?? 'application/json', 'content-length': payload.byteLength }),

@@ -1,11 +1,18 @@
 import { describeError } from '../core/errors.ts';
 import { findCondition } from '../kube/conditions.ts';
 import { keyOf } from '../kube/resource.ts';
-import { certificatesigningrequests, subjectaccessreviews } from '../kube/resources.gen.ts';
+import { certificatesigningrequests, nodes, subjectaccessreviews } from '../kube/resources.gen.ts';
 import { isReason } from '../kube/status-error.ts';
 import { formatTime, parseTime } from '../kube/time.ts';
-import type { CertificateSigningRequest, CertificateSigningRequestCondition } from '../kube/types.gen.ts';
-import { type Controller, type ControllerContext, done, type Outcome, watchOf } from '../runtime/controller.ts';
+import type { CertificateSigningRequest, CertificateSigningRequestCondition, Node } from '../kube/types.gen.ts';
+import {
+  type Controller,
+  type ControllerContext,
+  done,
+  type Informers,
+  type Outcome,
+  watchOf,
+} from '../runtime/controller.ts';
 import { nameOf } from './support/ownership.ts';
 
 export const kubeletClientSigner = 'kubernetes.io/kube-apiserver-client-kubelet';
@@ -116,15 +123,58 @@ export function createCertificateController(signer: CertificateSigner): Controll
 
   return {
     name: 'certificate-controller',
-    watches: [watchOf(certificatesigningrequests, (request) => [keyOf(request)])],
+    watches: [
+      watchOf(certificatesigningrequests, (request) => [keyOf(request)]),
+      // A serving certificate is asked for before the node has told its addresses.
+      watchOf(nodes, (node, informers) => undecidedOf(node, informers)),
+    ],
     reconcile,
   };
 }
 
-/** A kubelet's client certificate is approved when its user may ask for it, for itself or for any node. */
+function undecidedOf(node: Node, informers: Informers): readonly string[] {
+  return informers
+    .of(certificatesigningrequests)
+    .list()
+    .filter(({ spec, status }) => isServingRequestOf(node, spec) && !status?.conditions?.length)
+    .map(keyOf);
+}
+
+function isServingRequestOf(node: Node, { signerName, username, groups }: CertificateSigningRequest['spec']): boolean {
+  const isNode = username === `system:node:${node.metadata.name}` && groups?.includes('system:nodes') === true;
+  return signerName === kubeletServingSigner && isNode;
+}
+
+/**
+ * Whether a node asks for a serving certificate under names that are its own: each stands in its Node's addresses, and
+ * in those of no other Node, so that no node can pass for another. Pure.
+ */
+export function mayServeAs(
+  { commonName, dnsNames, ipAddresses }: Pick<RequestContent, 'commonName' | 'dnsNames' | 'ipAddresses'>,
+  all: readonly Node[],
+): boolean {
+  const addresses = (node: Node) => (node.status?.addresses ?? []).map(({ address }) => address);
+  const isOwn = (node: Node) => `system:node:${node.metadata.name}` === commonName;
+  const own = new Set(all.filter(isOwn).flatMap(addresses));
+  const foreign = new Set(all.filter((node) => !isOwn(node)).flatMap(addresses));
+  return [...dnsNames, ...ipAddresses].every((name) => own.has(name) && !foreign.has(name));
+}
+
+/** A kubelet's certificates are approved: for serving, under its own names; as a client, when its user may ask for it. */
 async function approve(context: ControllerContext, request: CertificateSigningRequest, content: RequestContent) {
-  const { signerName, usages = [], username = '', groups = [], uid, extra } = request.spec;
-  if (signerName !== kubeletClientSigner || refusal(signerName, content, usages) !== undefined) return;
+  if (refusal(request.spec.signerName, content, request.spec.usages ?? []) !== undefined) return;
+  if (request.spec.signerName === kubeletClientSigner) return approveClient(context, request, content);
+  if (request.spec.signerName !== kubeletServingSigner) return;
+  const all = context.informers.of(nodes).list();
+  const node = all.find(({ metadata }) => `system:node:${metadata.name}` === content.commonName);
+  if (node === undefined || !isServingRequestOf(node, request.spec) || !mayServeAs(content, all)) return;
+  const message = 'Auto approving kubelet serving certificate for the addresses of its Node.';
+  await addCondition(context, request, 'approval', 'Approved', 'AutoApproved', message);
+}
+
+/** For itself, or for any node where its user may do that. */
+async function approveClient(context: ControllerContext, request: CertificateSigningRequest, content: RequestContent) {
+  const { username = '', groups = [], uid, extra } = request.spec;
   const isSelf = content.commonName === username;
   const recognized = isSelf ? (['selfnodeclient', 'nodeclient'] as const) : (['nodeclient'] as const);
   for (const subresource of recognized) {

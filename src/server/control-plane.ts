@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
+import { textAnswer } from '../apiserver/answer.ts';
 import { type ApiServer, createApiServer } from '../apiserver/api-server.ts';
 import { ensureExtensionAuthentication } from '../apiserver/authn/extension-config.ts';
 import { ensureBootstrapObjects } from '../apiserver/rbac/bootstrap.ts';
@@ -20,8 +21,8 @@ import { apiServerUser, type UserInfo } from '../kube/user.ts';
 import { createEventRecorder } from '../runtime/event-recorder.ts';
 import { createManager, type Manager } from '../runtime/manager.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
-import { localPathAccount } from './addons.ts';
 import { startCompaction } from './compaction.ts';
+import { componentUser } from './component-user.ts';
 import { startDiskReserve } from './disk-reserve.ts';
 import { addControllerMetrics, addDatastoreMetrics, addProcessMetrics, addSchedulerMetrics } from './metrics.ts';
 import { nthAddress, type ServerOptions } from './options.ts';
@@ -50,25 +51,6 @@ export interface ControlPlane extends AsyncDisposable {
   clientFor(user: UserInfo): Client;
   /** From now on requests for this node's pods go to the agent in this process, without a socket. */
   attachNode(nodeName: string, connect: () => Duplex): void;
-}
-
-// Upstream's roles know these as parts of another controller, and the tokens controller as the whole program.
-const sharedAccounts: Readonly<Record<string, string>> = {
-  'local-path-provisioner': localPathAccount,
-  'local-path-deleter': localPathAccount,
-  'node-ipam-controller': 'node-controller',
-  'taint-eviction-controller': 'node-controller',
-};
-const programUsers: Readonly<Record<string, string>> = { 'tokens-controller': 'system:kube-controller-manager' };
-
-/** Who a component of kube-system is for the API server: the service account of that name. */
-export function componentUser(name: string): UserInfo {
-  const program = programUsers[name];
-  if (program !== undefined) return { name: program, groups: ['system:authenticated'] };
-  return {
-    name: `system:serviceaccount:kube-system:${sharedAccounts[name] ?? name}`,
-    groups: ['system:serviceaccounts', 'system:serviceaccounts:kube-system', 'system:authenticated'],
-  };
 }
 
 /** Starts the control plane; resolves when it serves. */
@@ -103,6 +85,9 @@ export async function startControlPlane(context: ControlPlaneOptions): Promise<C
     );
     stack.use(security);
     stack.use(api);
+    // Public: with it and a join token's hash a machine knows that it speaks to the right server.
+    const authority = textAnswer(200, pki.serverAuthority.certificate);
+    api.routes.add('/cacerts', { methods: ['GET'], handle: () => authority });
     const localNodes = new Map<string, () => Duplex>();
     addStreamingSubresources(api.subresources, {
       reader: api.reader,

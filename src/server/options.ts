@@ -132,11 +132,13 @@ function overlaps(a: string, b: string): boolean {
   return contains(a, networkB.toString()) || contains(b, networkA.toString());
 }
 
-function bad(option: string, what: string, hint: string): WherryError {
+/** The error for an option: what is wrong with it and what to do. */
+export function bad(option: string, what: string, hint: string): WherryError {
   return new WherryError('INVALID_OPTION', `--${option}: ${what}`, { hint });
 }
 
-function text(raw: RawOptions, option: string): string | undefined {
+/** An option that takes a text, if it was given. */
+export function text(raw: RawOptions, option: string): string | undefined {
   const value = raw[option];
   if (value === undefined || value === '') return undefined;
   if (typeof value === 'string') return value;
@@ -144,7 +146,8 @@ function text(raw: RawOptions, option: string): string | undefined {
   throw bad(option, `takes a text, not ${JSON.stringify(value)}`, `write it in quotes, once`);
 }
 
-function flag(raw: RawOptions, option: string): boolean {
+/** An option that is on or off. */
+export function flag(raw: RawOptions, option: string): boolean {
   const value = raw[option];
   if (value === undefined || typeof value === 'boolean') return value ?? false;
   throw bad(
@@ -179,7 +182,8 @@ function cidr(raw: RawOptions, option: string): string | undefined {
   return `${first.toString()}/${bits}`;
 }
 
-function address(raw: RawOptions, option: string): string | undefined {
+/** An option that takes an IP address, if it was given. */
+export function address(raw: RawOptions, option: string): string | undefined {
   const value = text(raw, option);
   if (value === undefined) return undefined;
   if (!ipaddr.isValid(value))
@@ -204,7 +208,8 @@ function mode(raw: RawOptions, option: string): number | undefined {
   return Number.parseInt(value, 8);
 }
 
-function nodeName(raw: RawOptions, machine: Machine): string {
+/** --node-name, or the machine's name. */
+export function nodeName(raw: RawOptions, machine: Machine): string {
   const name = (text(raw, 'node-name') ?? machine.hostname).toLowerCase();
   if (name.length > 253 || !/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(name)) {
     throw bad(

@@ -52,7 +52,7 @@ function hasCapability(facts: KernelFacts, capability: bigint): boolean {
 }
 
 /** Looks at this machine; throws WherryError KERNEL_LACKS that lists all that is missing. Resolves with what was found. */
-export async function preflight(options: ServerOptions): Promise<string> {
+export async function preflight(options: Pick<ServerOptions, 'disableAgent'>): Promise<string> {
   const [release, filesystems, mounts, status] = await Promise.all(
     ['/proc/sys/kernel/osrelease', '/proc/filesystems', '/proc/self/mountinfo', '/proc/self/status'].map((file) =>
       readFile(file, 'utf8'),

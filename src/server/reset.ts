@@ -17,15 +17,18 @@ import { pathsOf } from './paths.ts';
 /** What a later `reset` must know of how the cluster was started. */
 interface Traces {
   readonly clusterDns: string;
-  readonly writeKubeconfig: string;
+  /** Where the server wrote it; an agent writes none. */
+  readonly writeKubeconfig?: string;
 }
 
 /** Notes what the start puts outside of the data directory. */
-export async function recordTraces(options: ServerOptions): Promise<void> {
+export async function recordTraces(
+  options: Pick<ServerOptions, 'dataDir' | 'clusterDns'> & Partial<Pick<ServerOptions, 'writeKubeconfig'>>,
+): Promise<void> {
   const file = tracesFile(options.dataDir);
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
   const { clusterDns, writeKubeconfig } = options;
-  const traces: Traces = { clusterDns, writeKubeconfig };
+  const traces: Traces = { clusterDns, ...(writeKubeconfig === undefined ? {} : { writeKubeconfig }) };
   await writeFile(file, `${JSON.stringify(traces)}\n`, { mode: 0o600 });
 }
 
@@ -38,9 +41,8 @@ async function readTraces(dataDir: string): Promise<Traces | null> {
     const value: unknown = JSON.parse(await readFile(tracesFile(dataDir), 'utf8'));
     if (!isObject(value)) return null;
     const { clusterDns, writeKubeconfig } = value;
-    return typeof clusterDns === 'string' && typeof writeKubeconfig === 'string'
-      ? { clusterDns, writeKubeconfig }
-      : null;
+    if (typeof clusterDns !== 'string') return null;
+    return { clusterDns, ...(typeof writeKubeconfig === 'string' ? { writeKubeconfig } : {}) };
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return null;
     throw error;
@@ -88,7 +90,7 @@ export async function resetCluster(
   await removePodLogs(names.podLogs, paths.pods);
   if (names.podLogLinks !== undefined)
     await createLogLinks({ folder: names.podLogLinks, logFolder: names.podLogs }).sweep();
-  if (traces !== null) await rm(traces.writeKubeconfig, { force: true });
+  if (traces?.writeKubeconfig !== undefined) await rm(traces.writeKubeconfig, { force: true });
   await rm(names.runFolder, { recursive: true, force: true });
   await rm(paths.dataDir, { recursive: true, force: true });
 }

@@ -11,7 +11,7 @@ import * as kinds from '../../src/kube/resources.gen.ts';
 import { isReason } from '../../src/kube/status-error.ts';
 import type { Pod } from '../../src/kube/types.gen.ts';
 import { createManager } from '../../src/runtime/manager.ts';
-import { componentUser } from '../../src/server/control-plane.ts';
+import { componentUser } from '../../src/server/component-user.ts';
 import { startSecuredServer } from '../testbed/secured-server.ts';
 
 const deadlineMs = 20_000;

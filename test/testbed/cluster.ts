@@ -55,8 +55,29 @@ export interface TestCluster extends AsyncDisposable {
   restart(): Promise<void>;
   /** The server's log so far. */
   log(): string;
+  /** Starts `./wherry agent` in the cluster's namespace and resolves when its node is Ready; it ends with the cluster. */
+  startAgent(options: AgentOptions): Promise<TestAgent>;
   /** What `wherry up` printed, when the cluster was started by it. */
   readonly announced: string;
+}
+
+export interface AgentOptions {
+  /** The node's name. */
+  readonly name: string;
+  /** Image archives that lie in its images folder from the start. */
+  readonly images?: readonly string[];
+}
+
+/** A node of a cluster whose server runs without one. */
+export interface TestAgent {
+  readonly dataDir: string;
+  /** Runs `./wherry` for this node. */
+  wherry(args: readonly string[]): Promise<CommandResult>;
+  /** Ends the agent as `kill -9` does. */
+  kill(): Promise<void>;
+  /** Starts the agent again and waits until its node is Ready. */
+  restart(): Promise<void>;
+  log(): string;
 }
 
 let count = 0;
@@ -76,6 +97,7 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
   const veth = `wt${(process.pid % 100000).toString(36)}${index}`;
   const port = 6443;
   const children = new Set<ChildProcess>();
+  const agents: { readonly dataDir: string; process(): ChildProcess | undefined }[] = [];
   let server: ChildProcess | undefined;
   let announced = '';
 
@@ -96,9 +118,11 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
     child.once('close', () => children.delete(child));
     return child;
   };
-  const wherry = (args: readonly string[]) =>
-    inside(path.join(root, 'wherry'), [...args, '--no-install', '--data-dir', dataDir], { timeoutMs: 180_000 });
-  const log = () => (existsSync(logFile) ? readFileSync(logFile, 'utf8') : '');
+  const wherryIn = (at: string, args: readonly string[]) =>
+    inside(path.join(root, 'wherry'), [...args, '--no-install', '--data-dir', at], { timeoutMs: 180_000 });
+  const wherry = (args: readonly string[]) => wherryIn(dataDir, args);
+  const textOf = (file: string) => (existsSync(file) ? readFileSync(file, 'utf8') : '');
+  const log = () => textOf(logFile);
 
   async function run(): Promise<void> {
     const flags = [
@@ -117,22 +141,60 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
       if (result.status !== 0) throw new Error(`wherry up: ${result.stderr}\n${log().slice(-4000)}`);
       return;
     }
-    const child = start(path.join(root, 'wherry'), [
-      'server',
-      '--no-install',
-      '--data-dir',
-      dataDir,
-      ...flags,
-      ...(options.flags ?? []),
-    ]);
-    server = child;
+    server = await runReady(['server', ...flags, ...(options.flags ?? [])], dataDir, logFile, (child) => {
+      server = child;
+    });
+  }
+
+  /** Starts a long-lived `./wherry` and resolves when its data directory is ready. */
+  async function runReady(
+    args: readonly string[],
+    folder: string,
+    output: string,
+    onStart: (child: ChildProcess) => void,
+  ): Promise<ChildProcess> {
+    const child = start(path.join(root, 'wherry'), [...args, '--no-install', '--data-dir', folder]);
+    onStart(child);
     for (const stream of [child.stdout, child.stderr])
-      stream?.on('data', (chunk: Buffer) => appendFileSync(logFile, chunk));
-    // A server that has ended will never be ready: no use to wait for the deadline.
-    const ready = await eventually('the cluster is ready', 120_000, async () =>
-      child.exitCode !== null || (await wherry(['status'])).status === 0 ? child.exitCode === null : undefined,
+      stream?.on('data', (chunk: Buffer) => appendFileSync(output, chunk));
+    // What has ended will never be ready: no use to wait for the deadline.
+    const ready = await eventually(`${args[0]} is ready`, 120_000, async () =>
+      child.exitCode !== null || (await wherryIn(folder, ['status'])).status === 0
+        ? child.exitCode === null
+        : undefined,
     );
-    if (!ready) throw new Error(`the server ended with status ${child.exitCode}:\n${log().slice(-4000)}`);
+    if (ready) return child;
+    throw new Error(`${args[0]} ended with status ${child.exitCode}:\n${textOf(output).slice(-4000)}`);
+  }
+
+  async function startAgent({ name, images = [] }: AgentOptions): Promise<TestAgent> {
+    const at = path.join(folder, `agent-${name}`);
+    const output = path.join(folder, `agent-${name}.log`);
+    let child: ChildProcess | undefined;
+    agents.push({ dataDir: at, process: () => child });
+    placeImages(at, images);
+    const launch = async () => {
+      const token = readFileSync(path.join(dataDir, 'server/token'), 'utf8').trim();
+      const args = ['agent', '--server', `https://${nodeIp}:${port}`, '--token', token, '--node-name', name];
+      await runReady([...args, '--node-ip', nodeIp], at, output, (started) => {
+        child = started;
+      });
+    };
+    await launch();
+    return {
+      dataDir: at,
+      wherry: (args) => wherryIn(at, args),
+      async kill() {
+        if (child !== undefined) await ended(child, 'SIGKILL');
+      },
+      restart: launch,
+      log: () => textOf(output),
+    };
+  }
+
+  function placeImages(at: string, archives: readonly string[]): void {
+    mkdirSync(path.join(at, 'agent/images'), { recursive: true });
+    for (const archive of archives) copyFileSync(archive, path.join(at, 'agent/images', path.basename(archive)));
   }
 
   async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
@@ -143,12 +205,20 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
   }
 
   async function dispose(): Promise<void> {
-    for (const child of children) if (child !== server) await ended(child, 'SIGKILL');
-    const reset = await wherry(['reset', '--yes']);
+    const nodes = agents.map((agent) => agent.process());
+    for (const child of children) if (child !== server && !nodes.includes(child)) await ended(child, 'SIGKILL');
+    const resets: CommandResult[] = [];
+    for (const { dataDir: at, process: running } of agents) {
+      resets.push(await wherryIn(at, ['reset', '--yes']));
+      const child = running();
+      if (child !== undefined) await ended(child, 'SIGKILL');
+    }
+    resets.push(await wherry(['reset', '--yes']));
     if (server !== undefined) await ended(server, 'SIGKILL');
     await runCommand('ip', ['netns', 'delete', namespace]);
     await runCommand('ip', ['link', 'delete', veth]);
-    if (reset.status !== 0) throw new Error(`reset failed: ${reset.stderr}\n${log().slice(-2000)}`);
+    const failed = resets.find(({ status }) => status !== 0);
+    if (failed !== undefined) throw new Error(`reset failed: ${failed.stderr}\n${log().slice(-2000)}`);
     rmSync(folder, { recursive: true, force: true });
   }
 
@@ -176,15 +246,14 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
     },
     restart: run,
     log,
+    startAgent,
     get announced() {
       return announced;
     },
     [Symbol.asyncDispose]: dispose,
   };
   try {
-    mkdirSync(path.join(dataDir, 'agent/images'), { recursive: true });
-    for (const archive of options.images ?? [])
-      copyFileSync(archive, path.join(dataDir, 'agent/images', path.basename(archive)));
+    placeImages(dataDir, options.images ?? []);
     await host('ip', ['netns', 'add', namespace]);
     await host('ip', ['link', 'add', veth, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace]);
     await host('ip', ['address', 'add', `${gateway}/24`, 'dev', veth]);

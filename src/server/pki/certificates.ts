@@ -141,7 +141,8 @@ function fits(
   );
 }
 
-async function ensureKey(path: string): Promise<KeyObject> {
+/** The private key kept in a file, made when there is none. */
+export async function ensureKey(path: string): Promise<KeyObject> {
   const text = await readIfPresent(path);
   if (text !== undefined) return readPrivateKey(path, text);
   const key = await newKey();
@@ -161,13 +162,15 @@ export function readPrivateKey(path: string, text: string): KeyObject {
   }
 }
 
-interface ReadCertificate {
+/** A certificate file as found. */
+export interface ReadCertificate {
   readonly text: string;
   readonly der: Buffer;
   readonly certificate: Certificate;
 }
 
-async function readCertificate(path: string): Promise<ReadCertificate | undefined> {
+/** Reads the first certificate of a file; undefined when there is no file. */
+export async function readCertificate(path: string): Promise<ReadCertificate | undefined> {
   const text = await readIfPresent(path);
   if (text === undefined) return undefined;
   try {

@@ -1,0 +1,123 @@
+import type { Client } from '../../client/client.ts';
+import type { KubeObject } from '../../kube/object.ts';
+import type { Resource } from '../../kube/resource.ts';
+import { clusterrolebindings, clusterroles, configmaps, rolebindings, roles } from '../../kube/resources.gen.ts';
+import { isReason } from '../../kube/status-error.ts';
+import type {
+  ClusterRole,
+  ClusterRoleBinding,
+  ConfigMap,
+  PolicyRule,
+  RbacV1Subject,
+  Role,
+  RoleBinding,
+} from '../../kube/types.gen.ts';
+import { localPathAccount } from '../addons.ts';
+import type { ServerOptions } from '../options.ts';
+import { encodeSettings, settingsKey } from './cluster-settings.ts';
+
+/** The group that a join token puts its bearer in. */
+export const joinGroup = 'system:bootstrappers:wherry:default-node-token';
+
+const rbac = 'rbac.authorization.k8s.io';
+const apiVersion = `${rbac}/v1`;
+const namespace = 'kube-system';
+const group = (name: string): RbacV1Subject => ({ apiGroup: rbac, kind: 'Group', name });
+const allNodes = group('system:nodes');
+const anybody = [group('system:authenticated'), group('system:unauthenticated')];
+
+/**
+ * What machines need so that they can join and then act as nodes: rights to ask for certificates, as kubeadm grants them,
+ * and to read what the node's network needs. Written anew at each start, so that a newer version's rights come into force.
+ */
+export async function ensureJoinObjects(client: Client, options: ServerOptions): Promise<void> {
+  const objects: readonly (readonly [Resource, KubeObject])[] = [
+    [configmaps, settingsMap(options)],
+    // The door for those who have no more than a token.
+    [clusterroles, clusterRole('wherry:public-certificates', [{ nonResourceURLs: ['/cacerts'], verbs: ['get'] }])],
+    [clusterrolebindings, clusterBinding('wherry:public-certificates', 'wherry:public-certificates', anybody)],
+    [clusterrolebindings, clusterBinding('wherry:kubelet-bootstrap', 'system:node-bootstrapper', [group(joinGroup)])],
+    [
+      clusterrolebindings,
+      clusterBinding('wherry:node-autoapprove-bootstrap', `${requestsRole}:nodeclient`, [group(joinGroup)]),
+    ],
+    [
+      clusterrolebindings,
+      clusterBinding('wherry:node-autoapprove-certificate-rotation', `${requestsRole}:selfnodeclient`, [allNodes]),
+    ],
+    [clusterroles, clusterRole('wherry:kubelet-serving-approver', [approveServing])],
+    [
+      clusterrolebindings,
+      clusterBinding('wherry:kubelet-serving-approver', 'wherry:kubelet-serving-approver', [
+        { kind: 'ServiceAccount', name: 'certificate-controller', namespace },
+      ]),
+    ],
+    // Services and DNS on each node follow the endpoints of the whole cluster.
+    [
+      clusterroles,
+      clusterRole('wherry:node-network', [
+        { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list', 'watch'] },
+      ]),
+    ],
+    [clusterrolebindings, clusterBinding('wherry:node-network', 'wherry:node-network', [allNodes])],
+    [roles, role('wherry:node-settings', [readSettings])],
+    [rolebindings, binding('wherry:node-settings', 'wherry:node-settings')],
+    // Each node makes and removes its own local-path volumes, as the account that has the rights for it.
+    [roles, role('wherry:node-local-path', options.disable.includes('local-storage') ? [] : [actAsLocalPath])],
+    [rolebindings, binding('wherry:node-local-path', 'wherry:node-local-path')],
+  ];
+  await Promise.all(objects.map(([resource, object]) => ensureLatest(client, resource, object)));
+}
+
+const requestsRole = 'system:certificates.k8s.io:certificatesigningrequests';
+const approveServing: PolicyRule = {
+  apiGroups: ['certificates.k8s.io'],
+  resources: ['signers'],
+  resourceNames: ['kubernetes.io/kubelet-serving'],
+  verbs: ['approve'],
+};
+const readSettings: PolicyRule = {
+  apiGroups: [''],
+  resources: ['configmaps'],
+  resourceNames: [settingsKey.name, 'extension-apiserver-authentication'],
+  verbs: ['get'],
+};
+const actAsLocalPath: PolicyRule = {
+  apiGroups: [''],
+  resources: ['serviceaccounts'],
+  resourceNames: [localPathAccount],
+  verbs: ['impersonate'],
+};
+
+function settingsMap(options: ServerOptions): ConfigMap {
+  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { ...settingsKey }, data: { ...encodeSettings(options) } };
+}
+
+function clusterRole(name: string, rules: PolicyRule[]): ClusterRole {
+  return { apiVersion, kind: 'ClusterRole', metadata: { name }, rules };
+}
+
+function role(name: string, rules: PolicyRule[]): Role {
+  return { apiVersion, kind: 'Role', metadata: { name, namespace }, rules };
+}
+
+function clusterBinding(name: string, roleName: string, subjects: RbacV1Subject[]): ClusterRoleBinding {
+  const roleRef = { apiGroup: rbac, kind: 'ClusterRole', name: roleName };
+  return { apiVersion, kind: 'ClusterRoleBinding', metadata: { name }, roleRef, subjects };
+}
+
+/** To all nodes. */
+function binding(name: string, roleName: string): RoleBinding {
+  const roleRef = { apiGroup: rbac, kind: 'Role', name: roleName };
+  return { apiVersion, kind: 'RoleBinding', metadata: { name, namespace }, roleRef, subjects: [allNodes] };
+}
+
+/** Makes the object, or replaces what stands; a write that changes nothing leaves the object as it was. */
+async function ensureLatest(client: Client, resource: Resource, object: KubeObject): Promise<void> {
+  try {
+    await client.create(resource, object);
+  } catch (error) {
+    if (!isReason(error, 'AlreadyExists')) throw error;
+    await client.update(resource, object);
+  }
+}

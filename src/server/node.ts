@@ -1,0 +1,255 @@
+import { readFile } from 'node:fs/promises';
+import os from 'node:os';
+import type { RequestMetrics } from '../apiserver/metrics.ts';
+import type { Client } from '../client/client.ts';
+import type { Informer } from '../client/informer.ts';
+import type { Clock } from '../core/clock.ts';
+import { describeError, WherryError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { ensureAddress } from '../engines/iproute2/ip.ts';
+import { findCondition } from '../kube/conditions.ts';
+import { nodes } from '../kube/resources.gen.ts';
+import type { Node } from '../kube/types.gen.ts';
+import { createClusterView } from '../network/dns/cluster-view.ts';
+import { Forwarder, upstreamsOf } from '../network/dns/forwarder.ts';
+import { DnsServer } from '../network/dns/server.ts';
+import { ServiceProxy } from '../network/services/service-proxy.ts';
+import { createNodeAgent, type NodeAgent } from '../node/agent.ts';
+import { standardParts } from '../node/standard-parts.ts';
+import { createNodeAccess } from '../node/streaming/access.ts';
+import { createNodeListener, type NodeListener, type NodeTls } from '../node/streaming/listener.ts';
+import { createStreamingServer } from '../node/streaming/server.ts';
+import type { Controller, Informers } from '../runtime/controller.ts';
+import { createEventRecorder } from '../runtime/event-recorder.ts';
+import { createLocalPathControllers } from '../storage/localpath/provisioner.ts';
+import type { NodeOptions } from './agent-options.ts';
+import { addDnsMetrics, addNodeMetrics } from './metrics.ts';
+import { bridge, clusterNames, serviceTable } from './names.ts';
+import { nodeProblem } from './node-health.ts';
+import type { Paths } from './paths.ts';
+import type { Progress } from './progress.ts';
+
+/** The node's software version as it shows in `kubectl get nodes`. */
+const kubeletVersion = 'v1.36.2+wherry1';
+const kubeletPort = 10250;
+const dnsPort = 53;
+/** How long the node may take to become Ready before the start is called failed. */
+const readyTimeoutMs = 120_000;
+const endPodsTimeoutMs = 60_000;
+
+/** What a node runs on: the same beside a control plane in this process and far from one. */
+export interface NodeEnvironment {
+  readonly options: NodeOptions;
+  readonly paths: Paths;
+  readonly progress: Progress;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The API as this node, system:node:NAME. */
+  readonly client: Client;
+  /** See at least what a node may see. */
+  readonly informers: Informers;
+  /** Runs controllers of this node as the account that has the rights for it. */
+  runControllers(controllers: readonly Controller[]): Promise<void>;
+  /** What the kubelet API shows. Asked while the node registers: who signs may wait for that. */
+  tls(): Promise<NodeTls>;
+  /** The kubelet API listens. */
+  onListening(listener: NodeListener): void;
+  /** Where this process tells its numbers, if it does. */
+  readonly metrics?: RequestMetrics;
+}
+
+/** A node that is Ready. */
+export interface RunningNode {
+  readonly agent: NodeAgent;
+  readonly node: Node;
+  /** With `keepPods` containers, their network and containerd run on. */
+  stop(keepPods: boolean): Promise<void>;
+}
+
+/** Starts this machine's node; resolves when it is Ready. */
+export async function startNode(environment: NodeEnvironment): Promise<RunningNode> {
+  const { options, progress, clock, log, metrics } = environment;
+  const stack = new AsyncDisposableStack();
+  const created = createAgent(environment, stack);
+  try {
+    await progress.step('Node agent', async () => {
+      await created.start();
+      await startStreaming(environment, created, stack);
+    });
+    if (metrics !== undefined) addNodeMetrics(metrics, created, options.nodeName);
+    const own = environment.informers.of(nodes, { fieldSelector: `metadata.name=${options.nodeName}` });
+    const node = await progress.step('Node', () => untilReady(own, options.nodeName, clock), describeNode);
+    stack.use(
+      own.subscribe(({ current }) => {
+        if (current?.metadata.name !== options.nodeName) return;
+        const problem = nodeProblem(current);
+        progress.report('Node', problem === null ? 'running' : 'failed', problem ?? describeNode(current));
+      }),
+    );
+    if (!options.disable.includes('coredns')) {
+      await progress.step(
+        'Cluster DNS',
+        () => startDns(environment, stack),
+        () => options.clusterDns,
+      );
+    }
+    await progress.step('Services', () => startProxy(environment, node, stack));
+    if (!options.disable.includes('local-storage')) {
+      const hostname = node.metadata.labels?.['kubernetes.io/hostname'] ?? options.nodeName;
+      const storage = createLocalPathControllers({ name: options.nodeName, hostname });
+      await progress.step(
+        'Local storage',
+        () => environment.runControllers(storage),
+        () => 'class local-path',
+      );
+    }
+    const owned = stack.move();
+    return {
+      agent: created,
+      node,
+      async stop(keepPods) {
+        if (!keepPods) await created.endPods(AbortSignal.timeout(endPodsTimeoutMs));
+        await owned.disposeAsync();
+        await created.stop({ runtime: keepPods ? 'keep' : 'stop' });
+        log.info('the node agent has stopped', { keepPods });
+      },
+    };
+  } catch (error) {
+    await stack.disposeAsync();
+    await created.stop({ runtime: 'keep' });
+    throw error;
+  }
+}
+
+function createAgent(environment: NodeEnvironment, stack: AsyncDisposableStack): NodeAgent {
+  const { options, paths, clock, client, informers } = environment;
+  const log = environment.log.child({ room: 'node' });
+  const events = stack.use(createEventRecorder({ client, clock, log, component: 'kubelet', host: options.nodeName }));
+  const names = clusterNames(options.dataDir);
+  return createNodeAgent({
+    nodeName: options.nodeName,
+    nodeIPs: [options.nodeIp],
+    hostname: os.hostname(),
+    client,
+    informers,
+    events,
+    clock,
+    log,
+    version: kubeletVersion,
+    folder: paths.agent,
+    runFolder: names.runFolder,
+    logFolder: names.podLogs,
+    ...(names.podLogLinks === undefined ? {} : { logLinksFolder: names.podLogLinks }),
+    cgroupRoot: names.cgroupRoot,
+    cniConfigFolder: paths.cniConfig,
+    network: { bridge, mtu: 1500 },
+    clusterDns: { servers: [options.clusterDns], domain: options.clusterDomain },
+    kubeletPort,
+    registriesFile: '/etc/wherry/registries.yaml',
+    ...(options.containerRuntimeEndpoint === undefined
+      ? {}
+      : { containerRuntimeEndpoint: options.containerRuntimeEndpoint }),
+    parts: standardParts,
+  });
+}
+
+/** The kubelet API, over TLS for those who may ask, and a way in for this process. */
+async function startStreaming(
+  { options, client, clock, log, tls, onListening }: NodeEnvironment,
+  agent: NodeAgent,
+  stack: AsyncDisposableStack,
+): Promise<void> {
+  const room = log.child({ room: 'streaming' });
+  const streaming = stack.use(
+    createStreamingServer({
+      directory: () => agent.directory,
+      cri: () => agent.cri,
+      stats: () => agent.stats,
+      clock,
+      log: room,
+    }),
+  );
+  const access = createNodeAccess(client, options.nodeName, clock);
+  const listener = stack.use(createNodeListener({ streaming, access, tls: await tls(), log: room }));
+  await listener.listen(options.bindAddress, kubeletPort).catch((cause: unknown) => {
+    throw new WherryError(
+      'KUBELET_LISTEN',
+      `the node's own API can't listen on port ${kubeletPort}: ${describeError(cause)}`,
+      {
+        cause,
+        hint: `stop the program that holds port ${kubeletPort}, perhaps another Kubernetes node (ss -lntp 'sport = :${kubeletPort}')`,
+      },
+    );
+  });
+  onListening(listener);
+}
+
+function untilReady(informer: Informer<Node>, name: string, clock: Clock): Promise<Node> {
+  return new Promise((resolve, reject) => {
+    let last = 'the node has not registered';
+    const timer = clock.after(readyTimeoutMs, () => {
+      subscription[Symbol.dispose]();
+      reject(new WherryError('NODE_NOT_READY', `the node is not Ready after ${readyTimeoutMs / 1000} s: ${last}`));
+    });
+    const look = (node: Node | undefined) => {
+      const ready = findCondition(node?.status?.conditions, 'Ready');
+      if (ready?.message !== undefined) last = ready.message;
+      if (node === undefined || ready?.status !== 'True' || !node.spec?.podCIDR) return;
+      timer[Symbol.dispose]();
+      queueMicrotask(() => subscription[Symbol.dispose]());
+      resolve(node);
+    };
+    const subscription = informer.subscribe(({ key, current }) => {
+      if (key === name) look(current);
+    });
+  });
+}
+
+function describeNode(node: Node): string {
+  const { nodeInfo } = node.status ?? {};
+  return `${node.metadata.name} is Ready (${nodeInfo?.containerRuntimeVersion}, pods ${node.spec?.podCIDR})`;
+}
+
+async function startDns(
+  { options, informers, metrics, clock, log }: NodeEnvironment,
+  stack: AsyncDisposableStack,
+): Promise<void> {
+  const view = createClusterView(informers);
+  await view.synced;
+  await ensureAddress(`${options.clusterDns}/${options.clusterDns.includes(':') ? 128 : 32}`, 'lo');
+  const resolvConf = await readFile('/etc/resolv.conf', 'utf8').catch(() => '');
+  const dns = new DnsServer({
+    address: options.clusterDns,
+    port: dnsPort,
+    zone: options.clusterDomain,
+    view,
+    forwarder: new Forwarder({ upstreams: upstreamsOf(resolvConf, [options.clusterDns]), clock }),
+    log: log.child({ room: 'dns' }),
+  });
+  await dns.listen();
+  stack.use(dns);
+  const host = options.clusterDns.includes(':') ? `[${options.clusterDns}]` : options.clusterDns;
+  if (metrics !== undefined) addDnsMetrics(metrics, dns.counts, `dns://${host}:${dnsPort}`);
+}
+
+async function startProxy(environment: NodeEnvironment, node: Node, stack: AsyncDisposableStack): Promise<void> {
+  const { options, progress, informers, clock, log } = environment;
+  const proxy = new ServiceProxy({
+    informers,
+    clock,
+    log: log.child({ room: 'services' }),
+    nodeName: options.nodeName,
+    clusterCidr: options.clusterCidr,
+    podCidr: node.spec?.podCIDR ?? options.clusterCidr,
+    ownAddresses: new Set(options.disable.includes('coredns') ? [] : [options.clusterDns]),
+    table: serviceTable,
+    onStatus: (problem) => progress.report('Services', problem === null ? 'running' : 'failed', problem ?? 'ready'),
+  });
+  stack.use(proxy);
+  await proxy.start().catch((cause: unknown) => {
+    throw new WherryError('SERVICE_RULES', `the kernel refuses the rules of Services: ${describeError(cause)}`, {
+      cause,
+      hint: 'use a kernel with CONFIG_NF_TABLES, CONFIG_NFT_NAT, CONFIG_NFT_FIB_IPV4 and CONFIG_NFT_NUMGEN',
+    });
+  });
+}
