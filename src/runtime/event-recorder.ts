@@ -1,6 +1,6 @@
 import type { Client } from '../client/client.ts';
 import type { Clock } from '../core/clock.ts';
-import { describeError } from '../core/errors.ts';
+import { describeError, TransientError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { events } from '../kube/resources.gen.ts';
 import { isReason } from '../kube/status-error.ts';
@@ -39,6 +39,8 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
         // A namespace that is going takes no new Events; that is no failure.
         if (isReason(thrown, 'Forbidden', 'NotFound')) continue;
         log.warn('an Event was not written', { reason: fact.reason, error: describeError(thrown) });
+        // The end does not wait for a server that is away, once for each Event.
+        if (isClosed && thrown instanceof TransientError) queue.length = 0;
       }
     }
     isWriting = false;

@@ -175,11 +175,18 @@ test('the data directory of a server, and one that is in use, are refused', asyn
   assert.match((await agent.wherry(args)).stderr, /already runs with this data directory[\s\S]*Try: /);
 });
 
-test('down stops the node and its pods; at the next start they run again', async () => {
+test('down stops the node and its pods, also while its server is away; at the next start they run again', async () => {
+  await cluster.kill();
   const down = await agent.wherry(['down']);
   assert.equal(down.status, 0, down.stderr);
   assert.equal((await agent.wherry(['status'])).status, 1);
-  await agent.restart();
+  // A node that is known waits for its server.
+  const again = agent.restart();
+  await eventually('the agent runs', 30_000, async () =>
+    /\.\.\. +Cluster /.test((await agent.wherry(['status'])).stdout) ? true : undefined,
+  );
+  await cluster.restart();
+  await again;
   await eventually('the pod runs again', 60_000, async () =>
     (await cluster.kubectl(['wait', '--for=condition=Ready', 'pod/volume-test', '--timeout=5s'])).status === 0
       ? true

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { createHttpsTransport } from '../../client/https-transport.ts';
 import type { Clock } from '../../core/clock.ts';
 import { describeError, errorCode, TransientError, WherryError } from '../../core/errors.ts';
+import { isReason } from '../../kube/status-error.ts';
 import { decodePem } from '../../wire/pem.ts';
 import { parseCertificate } from '../../wire/x509.ts';
 import { readIfPresent, writeAtomically } from '../pki/files.ts';
@@ -78,8 +79,10 @@ async function ask({ server, clock, signal }: AuthorityOptions): Promise<string>
       return authorityIn(await transport.call({ method: 'GET', path: '/cacerts', signal }), server);
     } catch (error) {
       signal.throwIfAborted();
-      if (!(error instanceof TransientError)) throw notOurs(server, error);
-      if (clock.monotonic() > deadline) throw unreachableServer(server, error);
+      // A server that is starting refuses what its roles will allow.
+      const isStarting = isReason(error, 'Forbidden', 'Unauthorized', 'ServiceUnavailable');
+      if (!(error instanceof TransientError) && !isStarting) throw notOurs(server, error);
+      if (clock.monotonic() > deadline) throw isStarting ? notOurs(server, error) : unreachableServer(server, error);
       await clock.sleep(retryMs, signal);
     }
   }

@@ -37,6 +37,8 @@ export interface Membership extends Disposable {
 }
 
 const retryMs = 1000;
+/** How long a server that is just starting may refuse a token that it will accept. */
+const tokenTimeoutMs = 5000;
 
 /**
  * Joins the cluster, or comes back to it with the certificates of an earlier start; a node that is known waits for its
@@ -71,7 +73,7 @@ export async function join(context: JoinContext): Promise<Membership> {
     }
     const { id, secret } = token.credentials;
     using transport = createHttpsTransport({ server, ca: authority.certificate, token: () => `${id}.${secret}` });
-    await first(server, () => certificate.request(createClient(transport), signal));
+    await first(context, () => certificate.request(createClient(transport), signal));
   }
   const reach = {
     server,
@@ -83,7 +85,7 @@ export async function join(context: JoinContext): Promise<Membership> {
   try {
     const client = createClient(stack.use(createHttpsTransport(reach)));
     if (!isKnown) {
-      await first(server, () => refuseTakenName(client, options));
+      await first(context, () => refuseTakenName(client, options));
       await certificate.keep();
       await keepAuthority(directory, authority.certificate);
     }
@@ -105,18 +107,26 @@ export async function join(context: JoinContext): Promise<Membership> {
   }
 }
 
-/** At the first start errors are told at once. */
-async function first<T>(server: string, run: () => Promise<T>): Promise<T> {
-  try {
-    return await run();
-  } catch (error) {
-    if (isReason(error, 'Unauthorized')) {
-      throw new WherryError('WRONG_TOKEN', 'the server refuses the token: it is wrong or no longer holds', {
-        cause: error,
-        hint: 'copy the line of DATA-DIR/server/token from the server again',
-      });
+/** At the first start errors are told soon. */
+async function first<T>({ options, clock, signal }: JoinContext, run: () => Promise<T>): Promise<T> {
+  const deadline = clock.monotonic() + tokenTimeoutMs;
+  for (;;) {
+    try {
+      return await run();
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isReason(error, 'Unauthorized', 'Forbidden')) {
+        const isApart = error instanceof TransientError && error.code.startsWith('API_');
+        throw isApart ? unreachableServer(options.server, error) : error;
+      }
+      if (clock.monotonic() > deadline) {
+        throw new WherryError('WRONG_TOKEN', 'the server refuses the token: it is wrong or no longer holds', {
+          cause: error,
+          hint: 'copy the line of DATA-DIR/server/token from the server again',
+        });
+      }
+      await clock.sleep(retryMs, signal);
     }
-    throw error instanceof TransientError && error.code.startsWith('API_') ? unreachableServer(server, error) : error;
   }
 }
 
