@@ -28,13 +28,17 @@ export function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
-/** The message of an error and of the errors that caused it, joined by `: `, outermost first. */
+/**
+ * The message of an error and of the errors that caused it, joined by `: `, outermost first. A cause that only says
+ * again what stands already, with or without a code in front (`2 UNKNOWN: ...`), is left out.
+ */
 export function describeError(thrown: unknown): string {
   const parts: string[] = [];
   for (let error: unknown = thrown; error !== undefined && parts.length < 8; ) {
-    const current = toError(error);
-    if (!parts.includes(current.message)) parts.push(current.message);
-    error = current.cause;
+    const { message, cause } = toError(error);
+    const isSaid = parts.some((part) => part.includes(message) || message.endsWith(part));
+    if (message !== '' && !isSaid) parts.push(message);
+    error = cause;
   }
   return parts.join(': ');
 }
