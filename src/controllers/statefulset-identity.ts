@@ -84,6 +84,14 @@ export function claimsOf(
   });
 }
 
+/** Whether a claim of that name is one that the set makes for its pods, by the form of its name. */
+export function isClaimOf(set: StatefulSet, name: string): boolean {
+  return (set.spec?.volumeClaimTemplates ?? []).some(({ metadata }) => {
+    const prefix = `${metadata.name}-${set.metadata.name}-`;
+    return name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length));
+  });
+}
+
 /**
  * The owners that the retention policy wants a claim to have: with the set it goes when the set is deleted, with its
  * pod when the set was scaled down below it. Owners that others put there stay. Pure.

@@ -5,7 +5,15 @@ import { controllerrevisions, persistentvolumeclaims, pods, statefulsets } from 
 import { isReason } from '../kube/status-error.ts';
 import type { PersistentVolumeClaim, Pod, StatefulSet } from '../kube/types.gen.ts';
 import { type Controller, type ControllerContext, done, type Outcome, watchOf } from '../runtime/controller.ts';
-import { claimOwners, claimsOf, identityLabels, newPod, ordinalOf, revisionLabel } from './statefulset-identity.ts';
+import {
+  claimOwners,
+  claimsOf,
+  identityLabels,
+  isClaimOf,
+  newPod,
+  ordinalOf,
+  revisionLabel,
+} from './statefulset-identity.ts';
 import { planStatefulSet, type SetPlan, type SetStep, type SetWorld, statefulSetStatus } from './statefulset-plan.ts';
 import { isEqual } from './support/equality.ts';
 import { claim, nameOf, owned, ownedOrOrphaned, ownerKeys, ownershipIndexes } from './support/ownership.ts';
@@ -40,7 +48,14 @@ export const statefulSetController: Controller = {
       (revision, informers) => ownerKeys(revision, informers.of(statefulsets), 'StatefulSet', () => false),
       options,
     ),
-    watchOf(persistentvolumeclaims, () => []),
+    // A claim that vanished while its pod still waits for it is made anew.
+    watchOf(persistentvolumeclaims, ({ metadata: { namespace, name = '' } }, informers) =>
+      informers
+        .of(statefulsets)
+        .list(namespace)
+        .filter((set) => isClaimOf(set, name))
+        .map(keyOf),
+    ),
   ],
   async reconcile(key, context) {
     const set = context.informers.of(statefulsets).get(key);
@@ -93,6 +108,7 @@ async function carryOut(
   try {
     if (set.metadata.deletionTimestamp === undefined) await syncClaimOwners(context, set, plan, world);
     for (const step of plan.steps) await take(context, set, step, revisions, world);
+    if (set.metadata.deletionTimestamp === undefined) await restoreClaims(context, set, plan, world);
     return undefined;
   } catch (thrown) {
     return thrown;
@@ -152,6 +168,22 @@ async function createClaims(context: ControllerContext, set: StatefulSet, ordina
       events.event(set, 'Warning', 'FailedCreate', `${about} failed error: ${describeError(thrown)}`);
       throw thrown;
     }
+  }
+}
+
+/**
+ * Makes the missing claims of pods that have not started: such a pod came while its claim was still being deleted, and
+ * would wait for it forever.
+ */
+async function restoreClaims(
+  context: ControllerContext,
+  set: StatefulSet,
+  plan: SetPlan,
+  world: SetWorld,
+): Promise<void> {
+  for (const pod of world.pods) {
+    const isWaiting = pod.status?.phase === 'Pending' && pod.metadata.deletionTimestamp === undefined;
+    if (isWaiting && !plan.condemned.includes(pod)) await createClaims(context, set, ordinalOf(set, pod), pod);
   }
 }
 

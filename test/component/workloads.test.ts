@@ -11,7 +11,7 @@ import {
   replicasets,
   statefulsets,
 } from '../../src/kube/resources.gen.ts';
-import type { Deployment, Pod, ReplicaSet } from '../../src/kube/types.gen.ts';
+import type { Deployment, PersistentVolumeClaim, Pod, ReplicaSet } from '../../src/kube/types.gen.ts';
 import { type ControlPlane, startControlPlane, waitFor } from './control-plane.ts';
 import { deployment, kubelet, makeReady, template } from './workload-fixtures.ts';
 
@@ -134,6 +134,45 @@ test('a StatefulSet makes its pods one after the other, with claims, and updates
   );
   assert.deepEqual(deleted, ['db-2', 'db-1', 'db-0']);
   assert.equal(plane.manager.of(controllerrevisions).list(namespace).length, 2);
+});
+
+test('a claim that goes while its StatefulSet pod waits for it is made anew', async () => {
+  const namespace = await plane.namespace();
+  const { client } = plane;
+  const labels = { app: 'kept' };
+  await client.create(statefulsets, {
+    apiVersion: 'apps/v1',
+    kind: 'StatefulSet',
+    metadata: { name: 'kept', namespace },
+    spec: {
+      replicas: 1,
+      serviceName: 'kept',
+      selector: { matchLabels: labels },
+      template: template(labels),
+      volumeClaimTemplates: [
+        {
+          apiVersion: 'v1',
+          kind: 'PersistentVolumeClaim',
+          metadata: { name: 'data' },
+          spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+        },
+      ],
+    },
+  });
+  const [pod] = await waitFor(plane, pods, namespace, 'the pod', (all) => all.length === 1);
+  const [first] = await waitFor(plane, persistentvolumeclaims, namespace, 'the claim', (all) => all.length === 1);
+  const name = { namespace, name: 'data-kept-0' };
+  const held = { metadata: { finalizers: ['example.com/hold'] } };
+  await client.patch(persistentvolumeclaims, name, { type: 'merge', body: held });
+  await client.delete(persistentvolumeclaims, name);
+  // As after a rollout: the pod is replaced while the claim is still being deleted.
+  await client.delete(pods, { namespace, name: 'kept-0' }, { gracePeriodSeconds: 0 });
+  const isOther = (all: readonly Pod[]) => all.length === 1 && all[0]?.metadata.uid !== pod?.metadata.uid;
+  await waitFor(plane, pods, namespace, 'the pod anew', isOther);
+  await client.patch(persistentvolumeclaims, name, { type: 'merge', body: { metadata: { finalizers: null } } });
+  const isAnew = ([claim]: readonly PersistentVolumeClaim[]) =>
+    claim !== undefined && claim.metadata.uid !== first?.metadata.uid;
+  await waitFor(plane, persistentvolumeclaims, namespace, 'the claim anew', isAnew);
 });
 
 /** Does what a node agent would: the pod ends with this phase. */
