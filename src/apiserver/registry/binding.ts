@@ -91,6 +91,8 @@ function bound(pod: Pod & KubeObject, binding: Binding, now: string): ObjectDraf
     next.metadata.annotations = { ...next.metadata.annotations, ...metadata.annotations };
   if (metadata?.labels !== undefined) next.metadata.labels = { ...next.metadata.labels, ...metadata.labels };
   next.status = { ...next.status, conditions: withScheduled(pod.status?.conditions ?? [], now) };
+  // KEP-5278: where the pod was expected to go is of no use once it is there, and misleads who reads it.
+  delete next.status['nominatedNodeName'];
   return next;
 }
 

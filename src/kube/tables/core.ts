@@ -1,6 +1,7 @@
 import type { Table } from '../kind.ts';
 import { ageOf } from '../kinds/name-and-age.ts';
 import type {
+  ComponentStatus,
   ConfigMap,
   Endpoints,
   Event,
@@ -17,6 +18,12 @@ import type {
   Service,
 } from '../types.gen.ts';
 import { accessModesText, columnOf, containersAndImages, labelsText, nameColumn, none, tableWith } from './columns.ts';
+
+export const componentStatusTable = tableWith<ComponentStatus>(['Status', 'Message', 'Error'], (o) => {
+  const health = o.conditions?.find(({ type }) => type === 'Healthy');
+  const status = health === undefined ? 'Unknown' : health.status === 'True' ? 'Healthy' : 'Unhealthy';
+  return [status, health?.message ?? '', health?.error ?? ''];
+});
 
 export const configMapTable = tableWith<ConfigMap>(['Data', 'Age'], (o, age) => [
   Object.keys(o.data ?? {}).length + Object.keys(o.binaryData ?? {}).length,
