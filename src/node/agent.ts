@@ -214,8 +214,9 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     });
     // Others write into it too: the range of pod addresses, taints, labels.
     const nodeInformer = options.informers.of(nodes, { fieldSelector: `metadata.name=${nodeName}` });
-    const nodeChanges = nodeInformer.subscribe(({ current }) => {
+    const nodeChanges = nodeInformer.subscribe(({ old, current }) => {
       if (current?.metadata.name === nodeName) registration.observe(current);
+      else if (current === undefined && old?.metadata.name === nodeName) registration.removed(old);
     });
     const podsFolder = join(options.folder, 'pods');
     const parts = options.parts({

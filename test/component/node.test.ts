@@ -66,6 +66,22 @@ test('the node registers itself, becomes Ready and holds its lease', async () =>
   assert.equal(lease.spec?.holderIdentity, nodeName);
 });
 
+test('a node whose object is deleted registers itself anew at once', async () => {
+  const { client } = node.api;
+  const former = await client.get(nodes, { name: nodeName });
+  await client.delete(nodes, { name: nodeName });
+  await eventually('the node is there again', async () => {
+    const { items } = await client.list(nodes, {});
+    return items.some(({ metadata }) => metadata.name === nodeName && metadata.uid !== former.metadata.uid);
+  });
+  const { podCIDR, podCIDRs } = former.spec ?? {};
+  await client.patch(nodes, { name: nodeName }, { type: 'merge', body: { spec: { podCIDR, podCIDRs } } });
+  await eventually('the node is Ready again', async () => {
+    const { status } = await client.get(nodes, { name: nodeName });
+    return status?.conditions?.some((one) => one.type === 'Ready' && one.status === 'True') === true;
+  });
+});
+
 test('a pod runs with its address, names and resolver, and leaves nothing behind', async () => {
   await node.create('whole', {
     containers: [

@@ -38,6 +38,8 @@ export interface Registration extends AsyncDisposable {
   poke(): void;
   /** The API server has a new state of the Node object. */
   observe(node: Node): void;
+  /** The Node object was removed while the node runs: it is registered anew at once. */
+  removed(node: Node): void;
 }
 
 export function startRegistration(options: RegistrationOptions): Registration {
@@ -153,6 +155,13 @@ export function startRegistration(options: RegistrationOptions): Registration {
       node = current;
       options.onNode(current);
       if (isOtherSpec) poked();
+    },
+    removed(former) {
+      // Late news of an object that has been followed by another is none.
+      if (node === undefined || former.metadata.uid !== node.metadata.uid) return;
+      log.warn('the Node object was removed: it is made anew', { node: former.metadata.name });
+      node = undefined;
+      poked();
     },
     async [Symbol.asyncDispose]() {
       abort.abort();
