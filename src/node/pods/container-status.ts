@@ -131,7 +131,8 @@ function stateOf(instance: ContainerInstance, waiting: ContainerState, facts: Co
       exitCode: instance.exitCode,
       reason: instance.reason || (instance.exitCode === 0 ? 'Completed' : 'Error'),
       ...(message === '' ? {} : { message }),
-      ...(instance.startedAt === 0 ? {} : { startedAt: formatTime(instance.startedAt) }),
+      // Of one that never started the runtime says 0: clients expect the epoch, not nothing, which they read as year 1.
+      startedAt: formatTime(instance.startedAt),
       ...(instance.finishedAt === 0 ? {} : { finishedAt: formatTime(instance.finishedAt) }),
       containerID,
     },

@@ -87,6 +87,20 @@ test('before anything runs the pod is Pending and tells what it waits for', () =
   assert.equal(condition(init, 'Initialized'), 'False ContainersNotInitialized containers with incomplete status: [i]');
 });
 
+test('a container that never started tells the epoch as its start', () => {
+  const never = instance({ state: 'exited', startedAt: 0, finishedAt: at, exitCode: 128, reason: 'StartError' });
+  const status = podStatus(pod({ restartPolicy: 'Never' }), runtime([never]), facts());
+  assert.deepEqual(status.containerStatuses?.[0]?.state, {
+    terminated: {
+      exitCode: 128,
+      reason: 'StartError',
+      startedAt: '1970-01-01T00:00:00Z',
+      finishedAt: time,
+      containerID: 'containerd://c1',
+    },
+  });
+});
+
 test('a container in back-off waits, and its end is its last state', () => {
   const ended = instance({ state: 'exited', exitCode: 2, reason: 'Error', finishedAt: at, restartCount: 4 });
   const waiting = new Map([['main', { reason: 'CrashLoopBackOff', message: 'back-off 10s' }]]);
