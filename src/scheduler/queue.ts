@@ -158,6 +158,7 @@ function comesBefore(a: Entry, b: Entry): boolean {
   return difference !== 0 ? difference < 0 : a.since < b.since;
 }
 
-function labelsDiffer(a: Pod, b: Pod): boolean {
+/** By content: each state of a pod is an object of its own. */
+export function labelsDiffer(a: Pod, b: Pod): boolean {
   return JSON.stringify(a.metadata.labels ?? {}) !== JSON.stringify(b.metadata.labels ?? {});
 }

@@ -10,7 +10,7 @@ import type { ControllerContext } from '../runtime/controller.ts';
 import type { NodeInfo, PodInfo, Snapshot } from './plugin.ts';
 import { volumePlanFor } from './plugins/volumes.ts';
 import { preempt } from './preemption.ts';
-import { SchedulingQueue } from './queue.ts';
+import { labelsDiffer, SchedulingQueue } from './queue.ts';
 import { podRequests } from './requests.ts';
 import { type ScheduleResult, schedule } from './schedule.ts';
 import { ClusterState } from './state.ts';
@@ -73,14 +73,7 @@ export class Scheduler implements AsyncDisposable {
       return;
     }
     this.#queue.remove(key);
-    // Room may have come free, or affinity to this pod may now be satisfied.
-    const placed = (pod: Pod | undefined) => pod?.spec?.nodeName && !isPodFinished(pod);
-    if (
-      Boolean(placed(old)) !== Boolean(placed(current)) ||
-      (placed(current) && old?.metadata.labels !== current?.metadata.labels)
-    ) {
-      this.#queue.moveAll();
-    }
+    if (mayLetOthersFit(old, current)) this.#queue.moveAll();
   }
 
   #isOurs(pod: Pod): boolean {
@@ -234,6 +227,26 @@ export class Scheduler implements AsyncDisposable {
 
 function gates(pod: Pod) {
   return pod.spec?.schedulingGates ?? [];
+}
+
+/**
+ * A pod came to a node or left it, asks for other amounts, begins to go (spreading counts it no more), or has other labels
+ * (affinity). A mere change of its status helps nobody, and comes often.
+ */
+export function mayLetOthersFit(old: Pod | undefined, current: Pod | undefined): boolean {
+  const before = old !== undefined && holdsRoom(old);
+  const after = current !== undefined && holdsRoom(current);
+  if (before !== after) return true;
+  if (!before || !after) return false;
+  const was = old.metadata;
+  const is = current.metadata;
+  return (
+    was.generation !== is.generation || was.deletionTimestamp !== is.deletionTimestamp || labelsDiffer(old, current)
+  );
+}
+
+function holdsRoom(pod: Pod): boolean {
+  return Boolean(pod.spec?.nodeName) && !isPodFinished(pod);
 }
 
 function objectKey(pod: Pod): ObjectKey {
