@@ -7,6 +7,7 @@ import path from 'node:path';
 import process from 'node:process';
 import { run } from 'node:test';
 import { runInForeground } from '../src/engines/process/background.ts';
+import { seedVariable } from './property.ts';
 
 const root = path.join(import.meta.dirname, '..');
 
@@ -39,6 +40,7 @@ interface Failure {
 
 /** Resolves with the exit status: 0 when nothing failed and something passed. */
 export async function runTests(options: TestOptions): Promise<number> {
+  if (options.long) process.env[seedVariable] ??= 'random';
   const failures: Failure[] = [];
   let passed = 0;
   if (options.only.length === 0) {

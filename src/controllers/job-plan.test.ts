@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '../../tools/property.ts';
 import { formatIndexes, parseIndexes } from '../kube/job-indexes.ts';
 import type { Job, JobSpec, Pod } from '../kube/types.gen.ts';
 import { newPodAnnotations, planJob, trackingFinalizer } from './job-plan.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '../../tools/property.ts';
 import { RangeIndex } from './range-index.ts';
 
 test('the range index finds what looking at every range finds', () => {

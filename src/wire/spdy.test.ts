@@ -3,7 +3,7 @@ import { duplexPair } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { constants, createDeflate } from 'node:zlib';
-import fc from 'fast-check';
+import { fc } from '../../tools/property.ts';
 import { encodeSpdyFrame, SpdyDecoder, SpdyError, type SpdyFrame } from './spdy.ts';
 import { headerDictionary, SpdyHeaderReader, SpdyHeaderWriter } from './spdy-headers.ts';
 import { SpdySession, type SpdyStream } from './spdy-session.ts';

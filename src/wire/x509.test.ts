@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '../../tools/property.ts';
 import { DerError } from './der.ts';
 import { decodePem, encodePem } from './pem.ts';
 import {

@@ -1,7 +1,6 @@
 /** What every datastore must do, as one suite; see src/datastore/backend.ts for the words. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
 import { errorCode } from '../../src/core/errors.ts';
 import {
   type Backend,
@@ -12,6 +11,7 @@ import {
   RevisionError,
 } from '../../src/datastore/backend.ts';
 import { keyOf, revisionOf } from '../../src/datastore/watch-hub.ts';
+import { fc } from '../../tools/property.ts';
 
 /** One empty datastore for one test. */
 export interface DatastoreUnderTest extends AsyncDisposable {

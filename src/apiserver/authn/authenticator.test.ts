@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { MemoryReader } from '../../../test/testbed/memory-reader.ts';
+import { fc } from '../../../tools/property.ts';
 import { type Clock, systemClock } from '../../core/clock.ts';
 import { nodes, pods, secrets, serviceaccounts } from '../../kube/resources.gen.ts';
 import { isReason } from '../../kube/status-error.ts';

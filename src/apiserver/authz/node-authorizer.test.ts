@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { MemoryReader } from '../../../test/testbed/memory-reader.ts';
+import { fc } from '../../../tools/property.ts';
 import { persistentvolumes, pods } from '../../kube/resources.gen.ts';
 import type { AuthorizationAttributes } from '../request.ts';
 import { attributesOf } from './attributes.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import fc from 'fast-check';
 import { parse } from 'yaml';
+import { fc } from '../../../tools/property.ts';
 import { toYaml } from './yaml.ts';
 
 describe('YAML answers', () => {
@@ -33,10 +33,14 @@ kind: X
   });
 
   it('read back as what was written', () => {
-    const text = fc.oneof(
-      fc.string(),
-      fc.constantFrom('yes', 'null', '~', '1e3', '0x1F', '- a', 'a: b', ' x', 'a #b', '12:30', '\n', 'a\n\n'),
-    );
+    // The reader here takes an exponent without digits before it for a number; YAML 1.1 and Go's readers do not.
+    const isMisread = /^[-+]?[eE][-+]?[0-9]+$/;
+    const text = fc
+      .oneof(
+        fc.string(),
+        fc.constantFrom('yes', 'null', '~', '1e3', '0x1F', '- a', 'a: b', ' x', 'a #b', '12:30', '\n', 'a\n\n', '.'),
+      )
+      .filter((value) => !isMisread.test(value));
     const json = fc.letrec((tie) => ({
       value: fc.oneof(
         { maxDepth: 4 },
@@ -55,7 +59,7 @@ kind: X
     fc.assert(
       fc.property(json, (value) => {
         const back: unknown = parse(toYaml({ value }), { version: '1.1', schema: 'yaml-1.1', merge: false });
-        assert.deepEqual(JSON.parse(JSON.stringify(back)), JSON.parse(JSON.stringify({ value })));
+        assert.deepEqual(structuredClone(back), structuredClone({ value }));
       }),
       { numRuns: 300 },
     );

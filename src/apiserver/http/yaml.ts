@@ -59,7 +59,8 @@ const timestampInYaml =
 
 function resolvesToOther(text: string): boolean {
   if (otherInYaml.test(text) || timestampInYaml.test(text)) return true;
-  return /^[-+.0-9]/.test(text) && /[0-9]/.test(text) && numberInYaml.test(text);
+  // A dot alone is a float by YAML 1.1's own expression, and some readers take it for one.
+  return /^[-+.0-9]/.test(text) && /[.0-9]/.test(text) && numberInYaml.test(text);
 }
 
 function mustEscape(text: string): boolean {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { MemoryReader } from '../../../test/testbed/memory-reader.ts';
+import { fc } from '../../../tools/property.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { clusterrolebindings, clusterroles, rolebindings, roles } from '../../kube/resources.gen.ts';
 import type { PolicyRule, RbacV1Subject } from '../../kube/types.gen.ts';

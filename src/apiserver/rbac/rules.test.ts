@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '../../../tools/property.ts';
 import type { PolicyRule } from '../../kube/types.gen.ts';
 import { bootstrapObjects, reconciled } from './bootstrap.ts';
 import { breakDown, compactRules, compileRule, describeRule, missingRules, ruleAllows } from './rules.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '../../../tools/property.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
 import { renderFieldError } from '../field-error.ts';
 import { schemaOf } from '../schema/builtin.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '../../../tools/property.ts';
 import { decodeEnvelope, decodeMessage, openEnvelope } from './decode.ts';
 import { encodeEnvelope, encodeMessage } from './encode.ts';
 import { type Message, type MessageField, messageOf, type ValueType } from './messages.ts';

@@ -4,7 +4,7 @@ import { Resolver } from 'node:dns/promises';
 import { connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { decode, encode } from 'dns-packet';
-import fc from 'fast-check';
+import { fc } from '../../../tools/property.ts';
 import { systemClock } from '../../core/clock.ts';
 import { silentLog } from '../../core/log.ts';
 import type { EndpointSlice, Service } from '../../kube/types.gen.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '../../../../tools/property.ts';
 import type { Container, PodSpec } from '../../../kube/types.gen.ts';
 import type { Subject } from './check.ts';
 import { describeLevel, describeViolations, policyOf, violations } from './policy.ts';
