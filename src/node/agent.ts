@@ -62,6 +62,8 @@ export interface NodeAgentOptions {
   readonly nodeName: string;
   /** The first one is the node's address; one more of the other family may follow. */
   readonly nodeIPs: readonly string[];
+  /** Addresses by which the node is reached from outside, told as ExternalIP. */
+  readonly externalIPs?: readonly string[];
   readonly hostname: string;
   /** Acts as system:node:<name>. */
   readonly client: Client;
@@ -83,8 +85,8 @@ export interface NodeAgentOptions {
   readonly containerRuntimeEndpoint?: string;
   readonly registriesFile?: string;
   readonly clusterDns: ClusterDns;
-  /** The bridge network that the agent configures; null when another room does. */
-  readonly network: { readonly bridge: string; readonly mtu: number; readonly podCidrs?: readonly string[] } | null;
+  /** The network that the agent configures for pods; null when another room does. */
+  readonly network: { readonly mtu: number; readonly podCidrs?: readonly string[] } | null;
   /** Where CNI configuration is written and looked for. */
   readonly cniConfigFolder: string;
   readonly labels?: Readonly<Record<string, string>>;
@@ -169,6 +171,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
       name: nodeName,
       hostname: options.hostname,
       addresses: options.nodeIPs,
+      externalAddresses: options.externalIPs ?? [],
       machine,
       use,
       pressure: pressureOf(machine, use),

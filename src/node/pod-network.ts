@@ -1,11 +1,10 @@
 import type { Clock } from '../core/clock.ts';
 import { describeError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import { applyNetwork, prepareKernel } from '../engines/cni/network.ts';
+import { applyNetwork, prepareKernel, tendFormerBridge } from '../engines/cni/network.ts';
 import type { Node } from '../kube/types.gen.ts';
 
 export interface PodNetworkOptions {
-  readonly bridge: string;
   readonly mtu: number;
   /** Fixed ranges; absent: those of the Node object. */
   readonly podCidrs?: readonly string[];
@@ -16,7 +15,7 @@ export interface PodNetworkOptions {
   readonly log: Log;
 }
 
-/** The bridge network of this node's pods. */
+/** How this node's pods get their interfaces. */
 export interface PodNetwork {
   /** Configures what is not configured yet for this state of the Node; resolves with why pods have no network, or null. */
   ensure(node: Node | undefined): Promise<string | null>;
@@ -26,14 +25,17 @@ export interface PodNetwork {
 const retryMs = 3000;
 
 export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
-  const { bridge, mtu, cniConfigFolder, addressFolder, clock, log } = options;
+  const { mtu, cniConfigFolder, addressFolder, clock, log } = options;
   let configured = '';
+  let bridge: string | null = null;
   let failure: { readonly cidrs: string; readonly at: number; readonly message: string } | undefined;
 
   async function configure(podCidrs: readonly string[]): Promise<void> {
     await prepareKernel({ ipv6: podCidrs.some((cidr) => cidr.includes(':')) });
-    const isNew = await applyNetwork(cniConfigFolder, { name: 'wherry', bridge, podCidrs, mtu, addressFolder });
-    if (isNew) log.info('pod network configured', { bridge, podCidrs, mtu });
+    const isNew = await applyNetwork(cniConfigFolder, { name: 'wherry', podCidrs, mtu, addressFolder });
+    if (isNew) log.info('pod network configured', { podCidrs, mtu });
+    bridge = await tendFormerBridge(addressFolder, 'when empty');
+    if (bridge !== null) log.info('pods of an earlier version go on at their bridge', { bridge });
   }
 
   return {
@@ -42,7 +44,10 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
       const cidrs = podCidrs.join(',');
       if (cidrs === '')
         return 'pod network not ready: no range of pod addresses (spec.podCIDR) is assigned to the node yet';
-      if (cidrs === configured) return null;
+      if (cidrs === configured) {
+        if (bridge !== null) bridge = await tendFormerBridge(addressFolder, 'when empty');
+        return null;
+      }
       if (failure?.cidrs === cidrs && clock.monotonic() - failure.at < retryMs) return failure.message;
       try {
         await configure(podCidrs);

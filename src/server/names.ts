@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
 import { defaultDataDir } from './options.ts';
 
-/** The bridge of the pod network. */
-export const bridge = 'cni0';
 /** The nftables table of Services. */
 export const serviceTable = 'wherry';
 

@@ -24,7 +24,7 @@ import { createEventRecorder } from '../runtime/event-recorder.ts';
 import { createLocalPathControllers } from '../storage/localpath/provisioner.ts';
 import type { NodeOptions } from './agent-options.ts';
 import { addDnsMetrics, addNodeMetrics } from './metrics.ts';
-import { bridge, clusterNames, serviceTable } from './names.ts';
+import { clusterNames, serviceTable } from './names.ts';
 import { nodeProblem } from './node-health.ts';
 import type { Paths } from './paths.ts';
 import type { Progress } from './progress.ts';
@@ -142,7 +142,7 @@ function createAgent(environment: NodeEnvironment, stack: AsyncDisposableStack):
     ...(names.podLogLinks === undefined ? {} : { logLinksFolder: names.podLogLinks }),
     cgroupRoot: names.cgroupRoot,
     cniConfigFolder: paths.cniConfig,
-    network: { bridge, mtu: 1500 },
+    network: { mtu: 1500 },
     clusterDns: { servers: [options.clusterDns], domain: options.clusterDomain },
     kubeletPort,
     registriesFile: '/etc/wherry/registries.yaml',

@@ -5,12 +5,13 @@ import type { Clock } from '../core/clock.ts';
 import { errorCode, WherryError } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
 import type { Log } from '../core/log.ts';
-import { removeAddress, removeLink } from '../engines/iproute2/ip.ts';
+import { tendFormerBridge } from '../engines/cni/network.ts';
+import { removeAddress } from '../engines/iproute2/ip.ts';
 import { deleteTable } from '../engines/nftables/nft.ts';
 import { run } from '../engines/process/run.ts';
 import { openRuntime } from '../node/container-runtime.ts';
 import { createLogLinks } from '../node/pods/log-links.ts';
-import { bridge, clusterNames, serviceTable } from './names.ts';
+import { clusterNames, serviceTable } from './names.ts';
 import type { ServerOptions } from './options.ts';
 import { pathsOf } from './paths.ts';
 
@@ -81,7 +82,7 @@ export async function resetCluster(
   say('mounts');
   await unmountBelow([paths.dataDir, names.runFolder]);
   say('interfaces and rules');
-  await removeLink(bridge);
+  await tendFormerBridge(path.join(paths.agent, 'cni'), 'always');
   await deleteTable('ip', serviceTable);
   if (traces !== null) await removeAddress(`${traces.clusterDns}/${traces.clusterDns.includes(':') ? 128 : 32}`, 'lo');
   say('control groups');

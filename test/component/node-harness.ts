@@ -49,7 +49,6 @@ export async function startNode(
   const api = await startApi(join(folder, 'db'), log, options.tls);
   const network = {
     name: 'wherry',
-    bridge: `wht${id}`,
     podCidrs: ['10.211.0.0/24'],
     mtu: 1500,
     addressFolder: join(folder, 'agent', 'cni'),
@@ -83,7 +82,7 @@ export async function startNode(
       logFolder: join(folder, 'logs'),
       ...(options.logLinks === true ? { logLinksFolder: join(folder, 'links') } : {}),
       clusterDns: { servers: ['10.43.0.10'], domain: 'cluster.local' },
-      network: { bridge: network.bridge, mtu: 1500 },
+      network: { mtu: 1500 },
       cniConfigFolder,
       cgroupRoot,
       parts,

@@ -145,7 +145,7 @@ async function hostSearch(): Promise<string> {
   return search ? ` ${search}` : '';
 }
 
-test('two pods reach each other over the bridge', async () => {
+test('two pods of one node reach each other', async () => {
   await node.create('web', { containers: [sh('echo hello >/tmp/index.html; exec httpd -f -p 8080 -h /tmp')] });
   const web = await node.until('web', 'it runs', isRunning);
   const url = `http://${web?.status?.podIP}:8080/`;

@@ -1,9 +1,7 @@
-/** What the pod network of one node is made of. */
-export interface BridgeNetwork {
+/** What the network of one node's pods is made of. */
+export interface PodInterfaces {
   /** Name in the configuration, and of host-local's state folder. */
   readonly name: string;
-  /** The bridge's interface name, at most 15 characters. */
-  readonly bridge: string;
   /** One range a family, e.g. `10.42.0.0/24`. */
   readonly podCidrs: readonly string[];
   readonly mtu: number;
@@ -12,32 +10,35 @@ export interface BridgeNetwork {
 }
 
 /**
- * The CNI configuration list (version 0.4.0, which plugins of 0.9 to 1.x speak): the standard bridge plugin with the node's
- * address on the bridge as the pods' gateway, addresses by host-local, hairpin so that a pod reaches itself through a Service.
- * Masquerading and host ports are not here: they are rules of nftables and belong to the services room.
+ * The CNI configuration list (version 0.4.0, which plugins of 0.9 to 1.x speak): the standard ptp plugin gives each pod a
+ * veth pair of its own and the host a route to it, so that every packet of a pod is routed, also one to its neighbour; addresses
+ * by host-local. Masquerading and host ports are not here: they are rules of nftables and belong to the network rooms.
+ *
+ * Where there is IPv6, loopback (which does nothing new, but yields the result that tuning asks for) and tuning go first: an
+ * address that host-local gave belongs to nobody else, and looking for a double would take each pod two seconds.
  */
-export function compileBridgeNetwork(network: BridgeNetwork): string {
+export function compilePodInterfaces({ name, podCidrs, mtu, addressFolder }: PodInterfaces): string {
   const isIPv6 = (cidr: string) => cidr.includes(':');
-  const list = {
-    cniVersion: '0.4.0',
-    name: network.name,
-    plugins: [
-      {
-        type: 'bridge',
-        bridge: network.bridge,
-        isGateway: true,
-        ipMasq: false,
-        hairpinMode: true,
-        forceAddress: true,
-        mtu: network.mtu,
-        ipam: {
-          type: 'host-local',
-          dataDir: network.addressFolder,
-          ranges: network.podCidrs.map((subnet) => [{ subnet }]),
-          routes: network.podCidrs.map((cidr) => ({ dst: isIPv6(cidr) ? '::/0' : '0.0.0.0/0' })),
-        },
-      },
-    ],
+  const ptp = {
+    type: 'ptp',
+    ipMasq: false,
+    mtu,
+    ipam: {
+      type: 'host-local',
+      dataDir: addressFolder,
+      ranges: podCidrs.map((subnet) => [{ subnet }]),
+      routes: podCidrs.map((cidr) => ({ dst: isIPv6(cidr) ? '::/0' : '0.0.0.0/0' })),
+    },
   };
-  return `${JSON.stringify(list, null, 2)}\n`;
+  const withoutDetection = [
+    { type: 'loopback' },
+    { type: 'tuning', sysctl: { 'net.ipv6.conf.default.accept_dad': '0' } },
+  ];
+  const plugins = podCidrs.some(isIPv6) ? [...withoutDetection, ptp] : [ptp];
+  return `${JSON.stringify({ cniVersion: '0.4.0', name, plugins }, null, 2)}\n`;
+}
+
+/** The bridge of a configuration that an earlier version wrote, if that is what a text is. */
+export function bridgeOf(configuration: string): string | undefined {
+  return /"type": "bridge",\s*"bridge": "([^"/]{1,15})"/.exec(configuration)?.[1];
 }

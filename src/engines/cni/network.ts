@@ -1,13 +1,16 @@
 import { access, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode, TerminalError } from '../../core/errors.ts';
+import { removeLink } from '../iproute2/ip.ts';
 import { run } from '../process/run.ts';
-import { type BridgeNetwork, compileBridgeNetwork } from './config.ts';
+import { bridgeOf, compilePodInterfaces, type PodInterfaces } from './config.ts';
 
 /** Where distributions put the standard plugins: Debian and Ubuntu, then the CNI project's own place. */
 const pluginFolders = ['/usr/lib/cni', '/opt/cni/bin', '/usr/libexec/cni'];
-const neededPlugins = ['bridge', 'host-local', 'loopback'];
+const neededPlugins = ['ptp', 'host-local', 'loopback', 'tuning'];
 const configName = '10-wherry.conflist';
+/** Beside the address book: the bridge that pods of an earlier version's start are still plugged into. */
+const formerBridgeName = 'former-bridge';
 
 /** The folder that has all plugins needed. Throws TerminalError with what to install. */
 export async function findPluginFolder(folders: readonly string[] = pluginFolders): Promise<string> {
@@ -32,51 +35,75 @@ export async function findPluginFolder(folders: readonly string[] = pluginFolder
 }
 
 /** Puts the network's configuration where the runtime looks for it, in one step. False when it stood there already. */
-export async function applyNetwork(configFolder: string, network: BridgeNetwork): Promise<boolean> {
-  if (Buffer.byteLength(network.bridge) > 15)
-    throw new TerminalError('CNI_BRIDGE_NAME', `the bridge name ${network.bridge} is longer than 15 characters`);
-  const content = compileBridgeNetwork(network);
+export async function applyNetwork(configFolder: string, network: PodInterfaces): Promise<boolean> {
+  const content = compilePodInterfaces(network);
   const path = join(configFolder, configName);
-  const standing = await readFile(path, 'utf8').catch((thrown: unknown) => {
-    if (errorCode(thrown) === 'ENOENT') return null;
-    throw thrown;
-  });
+  const standing = await readText(path);
   if (standing === content) return false;
   await mkdir(configFolder, { recursive: true, mode: 0o755 });
   await mkdir(network.addressFolder, { recursive: true, mode: 0o755 });
+  const bridge = bridgeOf(standing ?? '');
+  // Noted before its configuration is overwritten: afterwards nobody knows that the bridge was ours.
+  if (bridge !== undefined) await writeFile(join(network.addressFolder, formerBridgeName), bridge, { mode: 0o644 });
   await writeFile(`${path}.new`, content, { mode: 0o644 });
   await rename(`${path}.new`, path);
   return true;
 }
 
-/** Removes the configuration, the bridge and the address book. Idempotent. */
-export async function removeNetwork(configFolder: string, network: BridgeNetwork): Promise<void> {
+/** Removes the configuration and the address book. Idempotent. */
+export async function removeNetwork(
+  configFolder: string,
+  { name, addressFolder }: Pick<PodInterfaces, 'name' | 'addressFolder'>,
+): Promise<void> {
   await rm(join(configFolder, configName), { force: true });
-  const links = await readdir('/sys/class/net');
-  if (links.includes(network.bridge)) await run('ip', ['link', 'delete', network.bridge]);
-  await rm(join(network.addressFolder, network.name), { recursive: true, force: true });
+  await rm(join(addressFolder, name), { recursive: true, force: true });
 }
 
 /**
- * Sets what the kernel must do for pods: forward packets, and show bridged ones to netfilter where br_netfilter is
- * there. Throws TerminalError that names the setting when the kernel does not take it.
+ * Pods that an earlier version started are plugged into a bridge and go on there. They take the node's whole range for their
+ * own wire, so the bridge answers for the pods beyond it; it goes when its last pod has gone, or at once where `always` is
+ * said. Resolves with its name while it stands.
  */
-export async function prepareKernel(families: { readonly ipv6: boolean }): Promise<void> {
-  // The bridge driver may be a module; without modprobe or modules it is built in or the bridge plugin says so itself.
-  await run('modprobe', ['-a', 'bridge', 'br_netfilter', 'veth']).catch(() => {});
-  await setSysctl('net/ipv4/ip_forward', '1', true);
-  if (families.ipv6) await setSysctl('net/ipv6/conf/all/forwarding', '1', true);
-  await setSysctl('net/bridge/bridge-nf-call-iptables', '1', false);
-  if (families.ipv6) await setSysctl('net/bridge/bridge-nf-call-ip6tables', '1', false);
+export async function tendFormerBridge(addressFolder: string, how: 'when empty' | 'always'): Promise<string | null> {
+  const note = join(addressFolder, formerBridgeName);
+  const bridge = await readText(note);
+  if (bridge === null) return null;
+  const ports = await readdir(`/sys/class/net/${bridge}/brif`).catch((thrown: unknown) => {
+    if (errorCode(thrown) === 'ENOENT') return [];
+    throw thrown;
+  });
+  if (how === 'when empty' && ports.length > 0) {
+    await setSysctl(`net/ipv4/conf/${bridge}/proxy_arp`, '1');
+    return bridge;
+  }
+  await removeLink(bridge);
+  await rm(note, { force: true });
+  return null;
 }
 
-async function setSysctl(name: string, value: string, isNeeded: boolean): Promise<void> {
+/** Lets the kernel forward packets. Throws TerminalError that names the setting when the kernel does not take it. */
+export async function prepareKernel(families: { readonly ipv6: boolean }): Promise<void> {
+  // The driver may be a module; without modprobe or modules it is built in or the plugin says so itself.
+  await run('modprobe', ['-a', 'veth']).catch(() => {});
+  await setSysctl('net/ipv4/ip_forward', '1');
+  if (families.ipv6) await setSysctl('net/ipv6/conf/all/forwarding', '1');
+}
+
+async function readText(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (thrown) {
+    if (errorCode(thrown) === 'ENOENT') return null;
+    throw thrown;
+  }
+}
+
+async function setSysctl(name: string, value: string): Promise<void> {
   const path = join('/proc/sys', name);
   try {
     if ((await readFile(path, 'utf8')).trim() === value) return;
     await writeFile(path, value);
   } catch (cause) {
-    if (!isNeeded && errorCode(cause) === 'ENOENT') return;
     throw new TerminalError('SYSCTL', `the kernel setting ${name.replaceAll('/', '.')} can't be set to ${value}`, {
       cause,
       hint: `run: sysctl -w ${name.replaceAll('/', '.')}=${value}`,
