@@ -4,16 +4,27 @@ import { parse } from 'yaml';
 import { errorCode, toError, WherryError } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
 import { type AgentOptions, resolveAgentOptions } from '../server/agent-options.ts';
-import {
-  defaultConfigFile,
-  defaultDataDir,
-  observeMachine,
-  type RawOptions,
-  resolveOptions,
-  type ServerOptions,
-} from '../server/options.ts';
+import { observeMachine } from '../server/machine.ts';
+import type { RawOptions } from '../server/option-values.ts';
+import { defaultConfigFile, defaultDataDir, resolveOptions, type ServerOptions } from '../server/options.ts';
 
 type Flags = readonly (readonly [flags: string, description: string])[];
+
+const nodeFlags: Flags = [
+  ['--node-name <name>', 'name of this node (default: the host name)'],
+  [
+    '--node-ip <addresses...>',
+    "addresses of this node, one a family (default: of the default route's interface, or of the first one that has any)",
+  ],
+  ['--node-external-ip <addresses...>', 'addresses by which this node is reached from outside, one a family'],
+  [
+    '--flannel-iface <interface>',
+    "interface that carries pods' packets to other nodes (default: that of the node's address)",
+  ],
+  ['--flannel-conf <file>', 'net-conf.json of the pod network, for what no flag sets'],
+  ['--container-runtime-endpoint <socket>', 'use this containerd instead of one that Wherry starts'],
+  ['--debug', 'log more'],
+];
 
 const serverFlags: Flags = [
   [
@@ -22,32 +33,39 @@ const serverFlags: Flags = [
   ],
   ['--write-kubeconfig-mode <mode>', 'its permission bits (default 600)'],
   ['--https-listen-port <port>', 'port of the Kubernetes API (default 6443)'],
-  ['--bind-address <address>', 'address that the API listens on (default 0.0.0.0)'],
-  ['--node-name <name>', 'name of this node (default: the host name)'],
-  ['--node-ip <address>', 'address of this node (default: of the first interface that has one)'],
+  ['--bind-address <address>', 'address that the API listens on (default 0.0.0.0, :: where a node address is IPv6)'],
   ['--tls-san <name...>', "further names and addresses for the API's certificate"],
-  ['--cluster-cidr <range>', 'addresses of pods (default 10.42.0.0/16)'],
-  ['--service-cidr <range>', 'addresses of Services (default 10.43.0.0/16)'],
-  ['--cluster-dns <address>', "address of the cluster DNS (default: the 10th of the Services' range)"],
+  ['--cluster-cidr <ranges...>', 'addresses of pods, one range a family (default 10.42.0.0/16)'],
+  ['--service-cidr <ranges...>', 'addresses of Services, one range a family (default 10.43.0.0/16)'],
+  ['--node-cidr-mask-size-ipv4 <bits>', "prefix length of a node's IPv4 range (default 24)"],
+  ['--node-cidr-mask-size-ipv6 <bits>', "prefix length of a node's IPv6 range (default 64)"],
+  ['--cluster-dns <addresses...>', "addresses of the cluster DNS (default: the 10th of each of the Services' ranges)"],
   ['--cluster-domain <domain>', 'domain of the cluster (default cluster.local)'],
+  [
+    '--flannel-backend <backend>',
+    'how pods of different nodes reach each other: vxlan (default), host-gw, wireguard-native, ipsec, or none for another CNI',
+  ],
+  ['--flannel-ipv6-masq', 'masquerade what pods send out of the cluster over IPv6 too'],
+  ['--flannel-external-ip', 'carry pod packets between the external addresses of nodes'],
+  ['--disable-network-policy', "don't enforce NetworkPolicies"],
+  ['--disable-kube-proxy', "don't make the rules of Services"],
   ['--disable <component...>', 'components to do without, e.g. local-storage'],
   ['--disable-agent', 'run no node agent, only the control plane'],
   ['--token <token>', 'shared secret for joining nodes'],
-  ['--container-runtime-endpoint <socket>', 'use this containerd instead of one that Wherry starts'],
   ['--default-local-storage-path <folder>', 'where local-path volumes live (default DATA-DIR/storage)'],
-  ['--debug', 'log more'],
+  ...nodeFlags,
 ];
 
 const agentFlags: Flags = [
   ['--server <url>', 'the server to join, https://HOST:6443'],
   ['--token <token>', 'the token in DATA-DIR/server/token of the server; needed for the first start'],
-  ['--bind-address <address>', "address that the node's own API listens on (default 0.0.0.0)"],
-  ['--node-name <name>', 'name of this node (default: the host name)'],
-  ['--node-ip <address>', 'address of this node (default: of the first interface that has one)'],
-  ['--cluster-dns <address>', "address of the cluster DNS (default: the cluster's)"],
+  [
+    '--bind-address <address>',
+    "address that the node's own API listens on (default 0.0.0.0, :: where a node address is IPv6)",
+  ],
+  ['--cluster-dns <addresses...>', "addresses of the cluster DNS (default: the cluster's)"],
   ['--cluster-domain <domain>', "domain of the cluster (default: the cluster's)"],
-  ['--container-runtime-endpoint <socket>', 'use this containerd instead of one that Wherry starts'],
-  ['--debug', 'log more'],
+  ...nodeFlags,
 ];
 
 /** Adds --data-dir, which every command that speaks of a cluster takes. */

@@ -31,6 +31,9 @@ export interface ControllersOptions {
   readonly rootCaPem: string;
   /** E.g. `['10.42.0.0/16']`; without, nodes get no pod addresses from here. */
   readonly clusterCidrs?: readonly string[];
+  /** Prefix lengths of a node's ranges; 24 and 64 when absent. */
+  readonly nodeMaskSizeIPv4?: number;
+  readonly nodeMaskSizeIPv6?: number;
   readonly nodeLifecycle?: NodeLifecycleOptions;
   /** Signs what kubelets and users ask for; without, certificate signing requests are left alone. */
   readonly certificateSigner?: CertificateSigner;
@@ -69,6 +72,6 @@ export function createControllers(options: ControllersOptions): readonly Control
     createResourceQuotaController(),
     ...(certificateSigner ? [createCertificateController(certificateSigner)] : []),
     ...(sign ? [createServiceAccountTokensController({ rootCaPem, sign })] : []),
-    ...(clusterCidrs.length > 0 ? [createNodeIpamController({ clusterCidrs })] : []),
+    ...(clusterCidrs.length > 0 ? [createNodeIpamController({ ...options, clusterCidrs })] : []),
   ];
 }

@@ -12,6 +12,7 @@ import {
 import { isReason } from '../kube/status-error.ts';
 import type { ClusterRole, ClusterRoleBinding, Service, ServiceAccount } from '../kube/types.gen.ts';
 import { defaultConfigMap, localPathClass } from '../storage/localpath/objects.ts';
+import { familyOf } from './address-ranges.ts';
 import type { ServerOptions } from './options.ts';
 
 /** The service account as which the local-path controllers act; k3s's name. */
@@ -40,7 +41,7 @@ async function ensure<T extends KubeObject>(client: Client, resource: Resource<T
 }
 
 /** Without a selector: each node answers the address itself, so there are no endpoints. */
-function dnsService(clusterIP: string): Service {
+function dnsService(clusterIPs: readonly string[]): Service {
   return {
     apiVersion: 'v1',
     kind: 'Service',
@@ -50,7 +51,10 @@ function dnsService(clusterIP: string): Service {
       labels: { 'k8s-app': 'kube-dns', 'kubernetes.io/cluster-service': 'true', 'kubernetes.io/name': 'CoreDNS' },
     },
     spec: {
-      clusterIP,
+      ...(clusterIPs[0] === undefined ? {} : { clusterIP: clusterIPs[0] }),
+      clusterIPs,
+      ipFamilies: clusterIPs.map(familyOf),
+      ipFamilyPolicy: clusterIPs.length > 1 ? 'RequireDualStack' : 'SingleStack',
       ports: [
         { name: 'dns', port: 53, protocol: 'UDP' },
         { name: 'dns-tcp', port: 53, protocol: 'TCP' },

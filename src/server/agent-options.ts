@@ -1,43 +1,44 @@
 import { WherryError } from '../core/errors.ts';
 import type { LogLevel } from '../core/log.ts';
-import {
-  address,
-  bad,
-  defaultDataDir,
-  flag,
-  type Machine,
-  nodeName,
-  type RawOptions,
-  type ServerOptions,
-  text,
-} from './options.ts';
+import type { Machine } from './machine.ts';
+import { type NodeNetworkOptions, resolveNodeNetwork } from './network-options.ts';
+import { address, addresses, bad, flag, type RawOptions, text } from './option-values.ts';
+import { defaultDataDir, nodeName, type ServerOptions } from './options.ts';
 
 /** What a node must be told to run, wherever its control plane is. */
-export type NodeOptions = Pick<
-  ServerOptions,
-  | 'dataDir'
-  | 'bindAddress'
-  | 'nodeName'
-  | 'nodeIp'
-  | 'clusterCidr'
-  | 'clusterDns'
-  | 'clusterDomain'
-  | 'disable'
-  | 'containerRuntimeEndpoint'
->;
+export type NodeOptions = NodeNetworkOptions &
+  Pick<
+    ServerOptions,
+    | 'dataDir'
+    | 'bindAddress'
+    | 'nodeName'
+    | 'clusterCidrs'
+    | 'serviceCidrs'
+    | 'clusterDns'
+    | 'clusterDomain'
+    | 'flannelBackend'
+    | 'flannelIpv6Masq'
+    | 'flannelExternalIp'
+    | 'disableNetworkPolicy'
+    | 'disableKubeProxy'
+    | 'disable'
+    | 'containerRuntimeEndpoint'
+  >;
 
 /** What `wherry agent` was told. What the cluster has settled, the node learns from it. Names are k3s's. */
-export interface AgentOptions {
+export interface AgentOptions extends Omit<NodeNetworkOptions, 'nodeIps'> {
   /** URL of the API server. */
   readonly server: string;
   /** Needed for the first start; later the node has certificates of its own. */
   readonly token: string | undefined;
   readonly dataDir: string;
-  readonly bindAddress: string;
+  readonly bindAddress: string | undefined;
   readonly nodeName: string;
-  readonly nodeIp: string;
+  /** This machine's own of the cluster's families when absent. */
+  readonly nodeIps: readonly string[] | undefined;
+  readonly machine: Machine;
   /** The cluster's own when absent. */
-  readonly clusterDns: string | undefined;
+  readonly clusterDns: readonly string[] | undefined;
   readonly clusterDomain: string | undefined;
   readonly containerRuntimeEndpoint: string | undefined;
   readonly logLevel: LogLevel;
@@ -49,10 +50,11 @@ export function resolveAgentOptions(raw: RawOptions, machine: Machine): AgentOpt
     server: serverUrl(raw),
     token: text(raw, 'token'),
     dataDir: text(raw, 'data-dir') ?? defaultDataDir,
-    bindAddress: address(raw, 'bind-address') ?? '0.0.0.0',
+    bindAddress: address(raw, 'bind-address'),
     nodeName: nodeName(raw, machine),
-    nodeIp: address(raw, 'node-ip') ?? machine.address,
-    clusterDns: address(raw, 'cluster-dns'),
+    ...resolveNodeNetwork(raw),
+    machine,
+    clusterDns: addresses(raw, 'cluster-dns'),
     clusterDomain: text(raw, 'cluster-domain'),
     containerRuntimeEndpoint: text(raw, 'container-runtime-endpoint'),
     logLevel: flag(raw, 'debug') ? 'debug' : 'info',

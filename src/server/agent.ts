@@ -7,6 +7,7 @@ import type { AgentOptions, NodeOptions } from './agent-options.ts';
 import { componentUser } from './component-user.ts';
 import { join, type Membership } from './join/join.ts';
 import { type RunningNode, startNode } from './node.ts';
+import { anyAddress } from './options.ts';
 import type { KeyPair } from './pki/certificates.ts';
 import { preflight } from './preflight.ts';
 import { recordTraces } from './reset.ts';
@@ -34,9 +35,10 @@ export async function runAgent(options: AgentOptions, environment: RunEnvironmen
         () => `${options.server}, as node ${options.nodeName}`,
       ),
     );
-    const node = { ...options, ...membership.settings };
-    const { clusterDns = node.clusterDns, clusterDomain = node.clusterDomain } = options;
-    const settled: NodeOptions = { ...node, clusterDns, clusterDomain };
+    const { settings, nodeIps } = membership;
+    const { clusterDns = settings.clusterDns, clusterDomain = settings.clusterDomain } = options;
+    const bindAddress = options.bindAddress ?? anyAddress(nodeIps);
+    const settled: NodeOptions = { ...options, ...settings, nodeIps, bindAddress, clusterDns, clusterDomain };
     await recordTraces(settled);
     return await startRemoteNode(settled, membership, context);
   });

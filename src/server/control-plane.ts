@@ -21,11 +21,12 @@ import { apiServerUser, type UserInfo } from '../kube/user.ts';
 import { createEventRecorder } from '../runtime/event-recorder.ts';
 import { createManager, type Manager } from '../runtime/manager.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
+import { familyOf, nthAddress, urlHost } from './address-ranges.ts';
 import { startCompaction } from './compaction.ts';
 import { componentUser } from './component-user.ts';
 import { startDiskReserve } from './disk-reserve.ts';
 import { addControllerMetrics, addDatastoreMetrics, addProcessMetrics, addSchedulerMetrics } from './metrics.ts';
-import { nthAddress, type ServerOptions } from './options.ts';
+import type { ServerOptions } from './options.ts';
 import type { Paths } from './paths.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
 import { ensurePki, type Pki } from './pki/pki.ts';
@@ -81,7 +82,7 @@ export async function startControlPlane(context: ControlPlaneOptions): Promise<C
     const { api, security } = await progress.step(
       'API server',
       () => startApi(context, backend, pki),
-      () => `https://${options.nodeIp}:${options.httpsListenPort}`,
+      () => advertised(options),
     );
     stack.use(security);
     stack.use(api);
@@ -111,8 +112,10 @@ export async function startControlPlane(context: ControlPlaneOptions): Promise<C
         requestHeaderAuthority: pki.requestHeaderAuthority.certificate,
         allowedNames: ['system:auth-proxy'],
       });
-      const clusterIP = nthAddress(options.serviceCidr, 1);
-      const addresses = [options.nodeIp];
+      const [serviceCidr = ''] = options.serviceCidrs;
+      const clusterIP = nthAddress(serviceCidr, 1);
+      // The Service is of the primary family alone, as upstream's.
+      const addresses = options.nodeIps.filter((ip) => familyOf(ip) === familyOf(serviceCidr));
       await reconcileKubernetesService(client, { clusterIP, addresses, port: options.httpsListenPort });
     });
     const manager = createManager({
@@ -130,7 +133,9 @@ export async function startControlPlane(context: ControlPlaneOptions): Promise<C
       manager.run(
         createControllers({
           rootCaPem: pki.serverAuthority.certificate,
-          clusterCidrs: [options.clusterCidr],
+          clusterCidrs: options.clusterCidrs,
+          nodeMaskSizeIPv4: options.nodeCidrMaskSizeIpv4,
+          nodeMaskSizeIPv6: options.nodeCidrMaskSizeIpv6,
           certificateSigner: createRequestSigner(pki, clock),
           signServiceAccountToken: async (account, secret) => security.issuer.secretToken(account, secret),
         }),
@@ -164,6 +169,11 @@ export async function startControlPlane(context: ControlPlaneOptions): Promise<C
   }
 }
 
+/** Where others reach the API. */
+function advertised({ nodeIps, httpsListenPort }: ServerOptions): string {
+  return `https://${urlHost(nodeIps[0] ?? '')}:${httpsListenPort}`;
+}
+
 function userAgentOf(user: UserInfo): string {
   return user.name.slice(user.name.lastIndexOf(':') + 1);
 }
@@ -171,13 +181,13 @@ function userAgentOf(user: UserInfo): string {
 async function preparePki(options: ServerOptions, paths: Paths, clock: Clock): Promise<Pki> {
   const pki = await ensurePki({
     directory: paths.tls,
-    subjectAltNames: [options.nodeName, options.nodeIp, ...options.tlsSan],
-    serviceAddress: nthAddress(options.serviceCidr, 1),
+    subjectAltNames: [options.nodeName, ...options.nodeIps, ...options.nodeExternalIps, ...options.tlsSan],
+    serviceAddresses: options.serviceCidrs.map((range) => nthAddress(range, 1)),
     clusterDomain: options.clusterDomain,
     nowMs: clock.now(),
   });
   const host = options.bindAddress === '0.0.0.0' || options.bindAddress === '::' ? '127.0.0.1' : options.bindAddress;
-  const server = `https://${host.includes(':') ? `[${host}]` : host}:${options.httpsListenPort}`;
+  const server = `https://${urlHost(host)}:${options.httpsListenPort}`;
   const file = { server, authority: pki.serverAuthority.certificate, client: pki.admin, name: 'default' };
   await writeKubeconfig(options.writeKubeconfig, file, options.writeKubeconfigMode);
   return pki;
@@ -199,12 +209,12 @@ async function startApi({ options, clock, log }: ControlPlaneOptions, backend: B
         serviceAccountKey: pki.serviceAccounts.privateKey,
         staticTokens: new Map(),
         anonymous: true,
-        externalUrl: `https://${options.nodeIp}:${options.httpsListenPort}`,
+        externalUrl: advertised(options),
         clock,
       });
       return security.security;
     },
-    serviceCidrs: [options.serviceCidr],
+    serviceCidrs: options.serviceCidrs,
     tls: { cert: pki.apiServer.certificate, key: pki.apiServer.key, clientCa: pki.clientAuthority.certificate },
     clock,
     log: log.child({ room: 'apiserver' }),

@@ -33,7 +33,12 @@ export async function startLocalNode(context: LocalNodeOptions): Promise<Pick<Ru
     informers: manager,
     runControllers: (controllers) => manager.run(controllers),
     async tls() {
-      const node = { directory: paths.agent, name: options.nodeName, addresses: [options.nodeIp], nowMs: clock.now() };
+      const node = {
+        directory: paths.agent,
+        name: options.nodeName,
+        addresses: [...options.nodeIps, ...options.nodeExternalIps],
+        nowMs: clock.now(),
+      };
       const { certificate: cert, key } = (await ensureNodePki(pki, node)).serving;
       return { cert, key, clientCa: pki.clientAuthority.certificate };
     },

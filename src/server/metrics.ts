@@ -15,6 +15,7 @@ import { defaultSchedulerName, type Scheduler } from '../scheduler/scheduler.ts'
  */
 
 type Samples = ReturnType<Gauge['samples']>;
+type Sample = Samples extends Iterable<infer One> ? One : never;
 
 function gauge(name: string, help: string, samples: () => Samples): Gauge {
   return { name, help, type: 'gauge', samples };
@@ -138,17 +139,32 @@ export function addSchedulerMetrics(metrics: RequestMetrics, scheduler: Schedule
   );
 }
 
-/** `server` is the address as CoreDNS writes it, e.g. `dns://10.43.0.10:53`. */
-export function addDnsMetrics(metrics: RequestMetrics, counts: DnsCounts, server: string): void {
-  const family = server.includes('[') ? '2' : '1';
+/** One server a family, by its address as CoreDNS writes it, e.g. `dns://10.43.0.10:53`. */
+export function addDnsMetrics(
+  metrics: RequestMetrics,
+  servers: ReadonlyMap<string, { readonly counts: DnsCounts }>,
+): void {
+  const each = (samples: (server: string, counts: DnsCounts) => readonly Sample[]) => () =>
+    [...servers].flatMap(([server, { counts }]) => samples(server, counts));
   metrics.add(
-    counter('coredns_dns_requests_total', 'Counter of DNS requests made per zone, protocol and family.', () =>
-      [...counts.requests].map(({ labels, value }) => ({ labels: { family, server, ...labels }, value })),
+    counter(
+      'coredns_dns_requests_total',
+      'Counter of DNS requests made per zone, protocol and family.',
+      each((server, counts) =>
+        [...counts.requests].map(({ labels, value }) => ({
+          labels: { family: server.includes('[') ? '2' : '1', server, ...labels },
+          value,
+        })),
+      ),
     ),
   );
   metrics.add(
-    counter('coredns_dns_responses_total', 'Counter of response status codes.', () =>
-      [...counts.responses].map(({ labels, value }) => ({ labels: { server, ...labels }, value })),
+    counter(
+      'coredns_dns_responses_total',
+      'Counter of response status codes.',
+      each((server, counts) =>
+        [...counts.responses].map(({ labels, value }) => ({ labels: { server, ...labels }, value })),
+      ),
     ),
   );
 }

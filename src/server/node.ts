@@ -22,6 +22,7 @@ import { createStreamingServer } from '../node/streaming/server.ts';
 import type { Controller, Informers } from '../runtime/controller.ts';
 import { createEventRecorder } from '../runtime/event-recorder.ts';
 import { createLocalPathControllers } from '../storage/localpath/provisioner.ts';
+import { hostRange, urlHost } from './address-ranges.ts';
 import type { NodeOptions } from './agent-options.ts';
 import { addDnsMetrics, addNodeMetrics } from './metrics.ts';
 import { clusterNames, serviceTable } from './names.ts';
@@ -90,10 +91,10 @@ export async function startNode(environment: NodeEnvironment): Promise<RunningNo
       await progress.step(
         'Cluster DNS',
         () => startDns(environment, stack),
-        () => options.clusterDns,
+        () => options.clusterDns.join(', '),
       );
     }
-    await progress.step('Services', () => startProxy(environment, node, stack));
+    if (!options.disableKubeProxy) await progress.step('Services', () => startProxy(environment, node, stack));
     if (!options.disable.includes('local-storage')) {
       const hostname = node.metadata.labels?.['kubernetes.io/hostname'] ?? options.nodeName;
       const storage = createLocalPathControllers({ name: options.nodeName, hostname });
@@ -128,7 +129,8 @@ function createAgent(environment: NodeEnvironment, stack: AsyncDisposableStack):
   const names = clusterNames(options.dataDir);
   return createNodeAgent({
     nodeName: options.nodeName,
-    nodeIPs: [options.nodeIp],
+    nodeIPs: options.nodeIps,
+    externalIPs: options.nodeExternalIps,
     hostname: os.hostname(),
     client,
     informers,
@@ -143,7 +145,7 @@ function createAgent(environment: NodeEnvironment, stack: AsyncDisposableStack):
     cgroupRoot: names.cgroupRoot,
     cniConfigFolder: paths.cniConfig,
     network: { mtu: 1500 },
-    clusterDns: { servers: [options.clusterDns], domain: options.clusterDomain },
+    clusterDns: { servers: options.clusterDns, domain: options.clusterDomain },
     kubeletPort,
     registriesFile: '/etc/wherry/registries.yaml',
     ...(options.containerRuntimeEndpoint === undefined
@@ -216,20 +218,23 @@ async function startDns(
 ): Promise<void> {
   const view = createClusterView(informers);
   await view.synced;
-  await ensureAddress(`${options.clusterDns}/${options.clusterDns.includes(':') ? 128 : 32}`, 'lo');
   const resolvConf = await readFile('/etc/resolv.conf', 'utf8').catch(() => '');
-  const dns = new DnsServer({
-    address: options.clusterDns,
-    port: dnsPort,
-    zone: options.clusterDomain,
-    view,
-    forwarder: new Forwarder({ upstreams: upstreamsOf(resolvConf, [options.clusterDns]), clock }),
-    log: log.child({ room: 'dns' }),
-  });
-  await dns.listen();
-  stack.use(dns);
-  const host = options.clusterDns.includes(':') ? `[${options.clusterDns}]` : options.clusterDns;
-  if (metrics !== undefined) addDnsMetrics(metrics, dns.counts, `dns://${host}:${dnsPort}`);
+  const forwarder = new Forwarder({ upstreams: upstreamsOf(resolvConf, options.clusterDns), clock });
+  const servers = new Map<string, DnsServer>();
+  for (const address of options.clusterDns) {
+    await ensureAddress(hostRange(address), 'lo');
+    const dns = new DnsServer({
+      address,
+      port: dnsPort,
+      zone: options.clusterDomain,
+      view,
+      forwarder,
+      log: log.child({ room: 'dns' }),
+    });
+    await dns.listen();
+    servers.set(`dns://${urlHost(address)}:${dnsPort}`, stack.use(dns));
+  }
+  if (metrics !== undefined) addDnsMetrics(metrics, servers);
 }
 
 async function startProxy(environment: NodeEnvironment, node: Node, stack: AsyncDisposableStack): Promise<void> {
@@ -239,9 +244,9 @@ async function startProxy(environment: NodeEnvironment, node: Node, stack: Async
     clock,
     log: log.child({ room: 'services' }),
     nodeName: options.nodeName,
-    clusterCidr: options.clusterCidr,
-    podCidr: node.spec?.podCIDR ?? options.clusterCidr,
-    ownAddresses: new Set(options.disable.includes('coredns') ? [] : [options.clusterDns]),
+    clusterCidrs: options.clusterCidrs,
+    podCidrs: node.spec?.podCIDRs ?? options.clusterCidrs,
+    ownAddresses: new Set(options.disable.includes('coredns') ? [] : options.clusterDns),
     table: serviceTable,
     onStatus: (problem) => progress.report('Services', problem === null ? 'running' : 'failed', problem ?? 'ready'),
   });

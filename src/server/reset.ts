@@ -11,13 +11,14 @@ import { deleteTable } from '../engines/nftables/nft.ts';
 import { run } from '../engines/process/run.ts';
 import { openRuntime } from '../node/container-runtime.ts';
 import { createLogLinks } from '../node/pods/log-links.ts';
+import { hostRange } from './address-ranges.ts';
 import { clusterNames, serviceTable } from './names.ts';
 import type { ServerOptions } from './options.ts';
 import { pathsOf } from './paths.ts';
 
 /** What a later `reset` must know of how the cluster was started. */
 interface Traces {
-  readonly clusterDns: string;
+  readonly clusterDns: readonly string[];
   /** Where the server wrote it; an agent writes none. */
   readonly writeKubeconfig?: string;
 }
@@ -42,8 +43,10 @@ async function readTraces(dataDir: string): Promise<Traces | null> {
     const value: unknown = JSON.parse(await readFile(tracesFile(dataDir), 'utf8'));
     if (!isObject(value)) return null;
     const { clusterDns, writeKubeconfig } = value;
-    if (typeof clusterDns !== 'string') return null;
-    return { clusterDns, ...(typeof writeKubeconfig === 'string' ? { writeKubeconfig } : {}) };
+    // A version without dual stack noted one address.
+    const addresses = typeof clusterDns === 'string' ? [clusterDns] : clusterDns;
+    if (!Array.isArray(addresses) || !addresses.every((one) => typeof one === 'string')) return null;
+    return { clusterDns: addresses, ...(typeof writeKubeconfig === 'string' ? { writeKubeconfig } : {}) };
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return null;
     throw error;
@@ -84,7 +87,7 @@ export async function resetCluster(
   say('interfaces and rules');
   await tendFormerBridge(path.join(paths.agent, 'cni'), 'always');
   await deleteTable('ip', serviceTable);
-  if (traces !== null) await removeAddress(`${traces.clusterDns}/${traces.clusterDns.includes(':') ? 128 : 32}`, 'lo');
+  for (const address of traces?.clusterDns ?? []) await removeAddress(hostRange(address), 'lo');
   say('control groups');
   await removeCgroups(names.cgroupRoot);
   say('files');

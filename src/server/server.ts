@@ -2,6 +2,8 @@ import { ensureAddons } from './addons.ts';
 import { startControlPlane } from './control-plane.ts';
 import { ensureJoinObjects } from './join/objects.ts';
 import { ensureServerToken } from './join/server-token.ts';
+import { observeMachine } from './machine.ts';
+import { networkConflicts } from './network-options.ts';
 import type { ServerOptions } from './options.ts';
 import { preflight } from './preflight.ts';
 import { recordTraces } from './reset.ts';
@@ -18,6 +20,7 @@ export async function runServer(options: ServerOptions, environment: RunEnvironm
       () => preflight(options),
       (found) => found,
     );
+    for (const conflict of networkConflicts(options, observeMachine())) log.warn(conflict);
     await recordTraces(options);
     const controlPlane = stack.use(await startControlPlane({ options, paths, progress, clock, log }));
     const { client, pki } = controlPlane;

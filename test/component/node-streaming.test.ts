@@ -39,7 +39,7 @@ before(async () => {
     directory: join(folder, 'pki'),
     nowMs,
     subjectAltNames: ['127.0.0.1'],
-    serviceAddress: '10.43.0.1',
+    serviceAddresses: ['10.43.0.1'],
     clusterDomain: 'cluster.local',
   } as never);
   const own = await ensureNodePki(pki, {

@@ -19,8 +19,9 @@ export interface ServiceProxyOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly nodeName: string;
-  readonly clusterCidr: string;
-  readonly podCidr: string;
+  /** Addresses of pods in the whole cluster and of this node, one range a family. */
+  readonly clusterCidrs: readonly string[];
+  readonly podCidrs: readonly string[];
   readonly ownAddresses: ReadonlySet<string>;
   /** Name of the nftables table, which nobody else may use. */
   readonly table: string;
@@ -111,21 +112,25 @@ export class ServiceProxy implements AsyncDisposable {
   }
 
   async #write(): Promise<void> {
-    const { informers, nodeName, clusterCidr, podCidr, ownAddresses, table } = this.#options;
+    const { informers, nodeName, clusterCidrs, podCidrs, ownAddresses, table } = this.#options;
     const slices = this.#slices();
     const rules = planServices({
       services: informers.of(services).list(),
       slicesOf: (namespace, name) => slices.byIndex('network-service', `${namespace}/${name}`),
       pods: this.#pods().list(),
       nodeName,
-      clusterCidr,
-      podCidr,
+      clusterCidr: ipv4Of(clusterCidrs),
+      podCidr: ipv4Of(podCidrs),
       ownAddresses,
     });
     const script = this.#inForce === null ? compileAll(table, rules) : compileChange(table, this.#inForce, rules);
     if (script !== '') await applyRules(script);
     this.#inForce = rules;
   }
+}
+
+function ipv4Of(ranges: readonly string[]): string {
+  return ranges.find((range) => !range.includes(':')) ?? '0.0.0.0/32';
 }
 
 /** Takes the rules out of the kernel. */

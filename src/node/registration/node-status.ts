@@ -10,6 +10,7 @@ export interface NodeFacts {
   readonly name: string;
   readonly hostname: string;
   readonly addresses: readonly string[];
+  readonly externalAddresses: readonly string[];
   readonly machine: MachineFacts;
   readonly use: MachineUse;
   readonly pressure: Pressure;
@@ -87,6 +88,7 @@ export function nodeStatus(node: Node, facts: NodeFacts): NodeStatus {
     conditions: [...(node.status?.conditions ?? []).filter(({ type }) => !own.has(type)), ...conditions],
     addresses: [
       ...facts.addresses.map((address) => ({ type: 'InternalIP', address })),
+      ...facts.externalAddresses.map((address) => ({ type: 'ExternalIP', address })),
       { type: 'Hostname', address: facts.hostname },
     ],
     ...(facts.kubeletPort === undefined ? {} : { daemonEndpoints: { kubeletEndpoint: { Port: facts.kubeletPort } } }),

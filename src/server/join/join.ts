@@ -9,6 +9,7 @@ import { configmaps, nodes } from '../../kube/resources.gen.ts';
 import { isReason } from '../../kube/status-error.ts';
 import type { Node } from '../../kube/types.gen.ts';
 import type { AgentOptions } from '../agent-options.ts';
+import { settleNodeIps } from '../network-options.ts';
 import type { Paths } from '../paths.ts';
 import { findAuthority, keepAuthority, unreachableServer } from './authority.ts';
 import { type ClusterSettings, readSettings } from './cluster-settings.ts';
@@ -32,6 +33,8 @@ export interface Membership extends Disposable {
   readonly certificate: NodeCertificate;
   readonly serving: NodeCertificate;
   readonly settings: ClusterSettings;
+  /** This node's addresses, of the cluster's families. */
+  readonly nodeIps: readonly string[];
   /** PEM of the authority that signs those who may ask the kubelet API. */
   readonly clientAuthority: string;
 }
@@ -54,13 +57,7 @@ export async function join(context: JoinContext): Promise<Membership> {
     log.warn('the token carries no hash, so whoever answers is taken for the server', { server });
   const common = { nodeName: options.nodeName, directory, clock, log };
   const certificate = new NodeCertificate({ ...common, purpose: 'client', names: { dns: [], ips: [] } });
-  const serving = new NodeCertificate({
-    ...common,
-    purpose: 'serving',
-    names: { dns: [], ips: [options.nodeIp] },
-  });
   const isKnown = authority.isKept && (await certificate.load()) !== undefined;
-  await serving.load();
   if (!isKnown) {
     if (token === undefined) {
       throw new WherryError(
@@ -84,12 +81,15 @@ export async function join(context: JoinContext): Promise<Membership> {
   const stack = new DisposableStack();
   try {
     const client = createClient(stack.use(createHttpsTransport(reach)));
+    const settings = await reachable(context, () => readSettings(client));
+    const nodeIps = settleNodeIps(options.nodeIps, settings, options.machine);
     if (!isKnown) {
-      await first(context, () => refuseTakenName(client, options));
+      await first(context, () => refuseTakenName(client, options.nodeName, nodeIps));
       await certificate.keep();
       await keepAuthority(directory, authority.certificate);
     }
-    const settings = await reachable(context, () => readSettings(client));
+    const serving = new NodeCertificate({ ...common, purpose: 'serving', names: { dns: [], ips: nodeIps } });
+    await serving.load();
     const clientAuthority = await reachable(context, () => readClientAuthority(client));
     const owned = stack.move();
     return {
@@ -98,6 +98,7 @@ export async function join(context: JoinContext): Promise<Membership> {
       certificate,
       serving,
       settings,
+      nodeIps,
       clientAuthority,
       [Symbol.dispose]: () => owned.dispose(),
     };
@@ -152,7 +153,7 @@ async function reachable<T>({ options, clock, log, signal }: JoinContext, run: (
   }
 }
 
-async function refuseTakenName(client: Client, { nodeName, nodeIp }: AgentOptions): Promise<void> {
+async function refuseTakenName(client: Client, nodeName: string, nodeIps: readonly string[]): Promise<void> {
   let node: Node;
   try {
     node = await client.get(nodes, { name: nodeName });
@@ -162,7 +163,7 @@ async function refuseTakenName(client: Client, { nodeName, nodeIp }: AgentOption
   }
   const addresses = (node.status?.addresses ?? []).filter(({ type }) => type === 'InternalIP');
   const isReady = findCondition(node.status?.conditions, 'Ready')?.status === 'True';
-  if (!isReady || addresses.some(({ address }) => address === nodeIp)) return;
+  if (!isReady || addresses.some(({ address }) => nodeIps.includes(address))) return;
   const where = addresses.map(({ address }) => address).join(', ');
   throw new WherryError('NODE_NAME_TAKEN', `a node named ${nodeName} is in the cluster and Ready, at ${where}`, {
     hint: 'give this machine another --node-name, or remove the other node with `kubectl delete node` once it is stopped',

@@ -9,7 +9,12 @@ import { type SecuredServer, startSecuredServer } from '../../../test/testbed/se
 import type { KeyPair } from './certificates.ts';
 import { ensurePki, type Pki } from './pki.ts';
 
-const names = { subjectAltNames: [], serviceAddress: '10.43.0.1', clusterDomain: 'cluster.local', nowMs: Date.now() };
+const names = {
+  subjectAltNames: [],
+  serviceAddresses: ['10.43.0.1'],
+  clusterDomain: 'cluster.local',
+  nowMs: Date.now(),
+};
 let directory: string;
 let pki: Pki;
 let foreign: Pki;

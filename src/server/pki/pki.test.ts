@@ -16,7 +16,7 @@ import { ensureNodePki, ensurePki, type PkiOptions } from './pki.ts';
 
 const base = {
   subjectAltNames: ['example.org', '192.0.2.7'],
-  serviceAddress: '10.43.0.1',
+  serviceAddresses: ['10.43.0.1'],
   clusterDomain: 'cluster.local',
   nowMs: Date.now(),
 };

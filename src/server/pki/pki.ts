@@ -11,8 +11,8 @@ export interface PkiOptions {
   readonly directory: string;
   /** Names and addresses under which clients reach the API server, beyond the standard ones: the node's own and --tls-san. */
   readonly subjectAltNames: readonly string[];
-  /** First address of the service CIDR: the cluster IP of the `kubernetes` Service. */
-  readonly serviceAddress: string;
+  /** First address of each range of Services; the primary one's is the cluster IP of the `kubernetes` Service. */
+  readonly serviceAddresses: readonly string[];
   /** E.g. `cluster.local`. */
   readonly clusterDomain: string;
   readonly nowMs: number;
@@ -114,7 +114,7 @@ export async function ensureNodePki(
 
 /** Every name under which the API server's certificate must be valid. */
 export function servingNames(
-  options: Pick<PkiOptions, 'subjectAltNames' | 'serviceAddress' | 'clusterDomain'>,
+  options: Pick<PkiOptions, 'subjectAltNames' | 'serviceAddresses' | 'clusterDomain'>,
 ): AltNames {
   return altNames([
     'kubernetes',
@@ -124,7 +124,7 @@ export function servingNames(
     'localhost',
     '127.0.0.1',
     '::1',
-    options.serviceAddress,
+    ...options.serviceAddresses,
     ...options.subjectAltNames,
   ]);
 }
