@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Kind } from '../kube/kind.ts';
 import type { KubeObject, ListMeta } from '../kube/object.ts';
@@ -35,7 +34,9 @@ export interface Call {
 
 /** A connection that the client asked to upgrade (Connection: Upgrade). The handler answers on the socket itself. */
 export interface UpgradeRequest {
-  readonly request: IncomingMessage;
+  readonly method: string;
+  /** Name, value, name, value, ..., as sent. */
+  readonly rawHeaders: readonly string[];
   readonly socket: Duplex;
   readonly head: Buffer;
 }

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import type { Http2ServerRequest } from 'node:http2';
 import { badRequest, entityTooLarge, failure } from '../errors.ts';
 
@@ -11,10 +10,7 @@ const empty = Buffer.alloc(0);
  * Reads a request's body whole. Throws RequestEntityTooLarge as soon as it is known to exceed the limit, BadRequest
  * when the client went away in the middle of it.
  */
-export function readBody(
-  request: IncomingMessage | Http2ServerRequest,
-  limitBytes: number = bodyLimitBytes,
-): Promise<Buffer> {
+export function readBody(request: Http2ServerRequest, limitBytes: number = bodyLimitBytes): Promise<Buffer> {
   const length = request.headers['content-length'];
   if (length === '0') return Promise.resolve(empty);
   if (length !== undefined && Number(length) > limitBytes) {

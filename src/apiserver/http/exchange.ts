@@ -1,70 +1,81 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
-import type { Duplex } from 'node:stream';
-import { drained } from '../../core/drained.ts';
 import type { UserInfo } from '../../kube/user.ts';
-import type { Body, Call } from '../answer.ts';
+import type { Body, Call, UpgradeRequest } from '../answer.ts';
 import type { Headers } from '../chain.ts';
 import { deprecationOf } from '../deprecations.ts';
 import { mediaTypeOf } from '../media-type.ts';
 import { Query } from '../query.ts';
 import type { RequestInfo } from '../request.ts';
-import { readBody } from './body.ts';
-
-export type Request = IncomingMessage | Http2ServerRequest;
-export type Response = ServerResponse | Http2ServerResponse;
 
 /** Answers from this size on need a client that reads; smaller ones fit the kernel's buffers. */
-const largeAnswerBytes = 128 * 1024;
+export const largeAnswerBytes = 128 * 1024;
 /** A client that reads nothing of a large answer is cut off after this. */
-const stalledResponseMs = 60_000;
+export const stalledResponseMs = 60_000;
+
+/** Header fields of an answer. */
+export type AnswerHeaders = Readonly<Record<string, string | number | readonly string[]>>;
 
 /** One request and its answer, the same for both versions of HTTP. */
-export class Exchange {
+export abstract class Exchange {
   readonly method: string;
   readonly path: string;
   readonly query: Query;
-  protected readonly request: Request;
-  readonly #response: Response | undefined;
-  readonly #bodyLimitBytes: number;
-  readonly #warnings: string[] = [];
+  #warnings: string[] | undefined;
   #abort: AbortController | undefined;
 
-  constructor(request: Request, bodyLimitBytes: number, response?: Response) {
-    this.request = request;
-    this.#bodyLimitBytes = bodyLimitBytes;
-    this.#response = response;
-    this.method = request.method ?? 'GET';
-    const url = request.url ?? '/';
-    const question = url.indexOf('?');
-    this.path = question < 0 ? url : url.slice(0, question);
-    this.query = question < 0 ? Query.empty : Query.parse(url.slice(question + 1));
+  constructor(method: string, target: string) {
+    this.method = method;
+    const question = target.indexOf('?');
+    this.path = question < 0 ? target : target.slice(0, question);
+    this.query = question < 0 ? Query.empty : Query.parse(target.slice(question + 1));
   }
 
-  header(name: string): string | undefined {
-    const value = this.request.headers[name];
-    return Array.isArray(value) ? value.join(', ') : value;
-  }
+  /** A header by its lower-case name; several of the same name are joined by commas. */
+  abstract header(name: string): string | undefined;
 
-  get distinctHeaders(): Headers {
-    if ('headersDistinct' in this.request) return this.request.headersDistinct;
-    return Object.fromEntries(
-      Object.entries(this.request.headers).map(([name, value]) => [
-        name,
-        value === undefined ? undefined : Array.isArray(value) ? value : [value],
-      ]),
-    );
-  }
+  /** Headers by lower-case name, each with all of its values. */
+  abstract get distinctHeaders(): Headers;
 
-  get impersonates(): boolean {
-    for (const name in this.request.headers) if (name.startsWith('impersonate-')) return true;
-    return false;
+  abstract get impersonates(): boolean;
+
+  /** The TLS connection, or the object that stands for it. */
+  abstract get session(): object;
+
+  /** Bytes that the client has not taken yet. */
+  abstract get writableLength(): number;
+
+  /** Called when the client is gone, or has its whole answer. */
+  abstract onClose(callback: () => void): void;
+
+  /** Begins an answer whose end is not known. */
+  abstract head(code: number, headers: AnswerHeaders): void;
+
+  /** Adds to an answer that has begun. */
+  abstract write(frame: Buffer): void;
+
+  abstract end(): void;
+
+  /** The whole answer. */
+  abstract send(code: number, headers: AnswerHeaders, bytes: Buffer): void;
+
+  /** Gives up: the connection, or the stream of it, is closed as it stands. */
+  abstract destroy(): void;
+
+  /** Reads the body whole. Throws StatusError when it is too large, or the client left in the middle of it. */
+  protected abstract body(): Promise<Buffer>;
+
+  /** Resolves when the client takes more again, or is gone. */
+  protected abstract drained(): Promise<void>;
+
+  protected abstract get isGone(): boolean;
+
+  protected get upgrade(): UpgradeRequest | undefined {
+    return undefined;
   }
 
   get wantsPretty(): boolean {
     const asked = this.query.get('pretty');
     if (asked !== undefined) return asked !== '0' && asked.toLowerCase() !== 'false';
-    const agent = this.request.headers['user-agent'];
+    const agent = this.header('user-agent');
     return agent !== undefined && /^(?:curl|Wget|Mozilla\/5\.0)/.test(agent);
   }
 
@@ -73,44 +84,21 @@ export class Exchange {
     return accepted.split(',').some((encoding) => encoding.trim() === 'gzip');
   }
 
-  /** The TLS connection, or the object that stands for it. */
-  get session(): object {
-    const { request } = this;
-    if ('stream' in request) return request.stream.session?.socket ?? request;
-    return request.socket;
-  }
-
-  get writableLength(): number {
-    const response = this.#response;
-    if (response === undefined) return 0;
-    if ('stream' in response) return response.stream?.writableLength ?? 0;
-    return (response.socket?.writableLength ?? 0) + response.writableLength;
-  }
-
   call(info: RequestInfo, user: UserInfo): Call {
-    const { request, query, method } = this;
-    const exchange = this;
     const deprecation = deprecationOf(info);
-    if (deprecation !== undefined) this.#warnings.push(deprecation);
-    return {
-      info,
-      method,
-      query,
-      user,
-      userAgent: request.headers['user-agent'] ?? '',
-      contentType: mediaTypeOf(request.headers['content-type']),
-      header: (name) => exchange.header(name),
-      get signal() {
-        return exchange.signal;
-      },
-      body: () => readBody(request, exchange.#bodyLimitBytes).then((bytes): Body => ({ type: 'bytes', bytes })),
-      warn: (text) => exchange.#warnings.push(text),
-      ...this.upgradePart(),
-    };
+    if (deprecation !== undefined) this.warn(deprecation);
+    return new ExchangeCall(this, info, user, this.upgrade);
   }
 
-  protected upgradePart(): Pick<Call, 'upgrade'> {
-    return {};
+  /** Adds the text of a Warning header to the answer. */
+  warn(text: string): void {
+    this.#warnings ??= [];
+    this.#warnings.push(text);
+  }
+
+  /** The headers of an answer, with the warnings that have come together. */
+  protected withWarnings(headers: AnswerHeaders): AnswerHeaders {
+    return this.#warnings === undefined ? headers : { ...headers, warning: this.#warnings.map(warningHeader) };
   }
 
   get signal(): AbortSignal {
@@ -126,44 +114,8 @@ export class Exchange {
     this.#abort?.abort();
   }
 
-  onClose(callback: () => void): void {
-    this.#response?.once('close', callback);
-  }
-
-  head(code: number, headers: Readonly<Record<string, string>>): void {
-    const all: Record<string, string | string[]> = { 'cache-control': 'no-cache, private', ...headers };
-    if (this.#warnings.length > 0) all['warning'] = this.#warnings.map(warningHeader);
-    const response = this.#response;
-    if (response === undefined) return;
-    if ('stream' in response) response.writeHead(code, all);
-    else {
-      response.writeHead(code, all);
-      response.flushHeaders();
-    }
-  }
-
-  write(frame: Buffer): void {
-    (this.#response as ServerResponse | undefined)?.write(frame);
-  }
-
-  end(): void {
-    this.#response?.end();
-  }
-
-  send(code: number, contentType: string, bytes: Buffer, more?: Readonly<Record<string, string>>): void {
-    const response = this.#response as ServerResponse | undefined;
-    if (response === undefined || response.headersSent || response.destroyed) return;
-    const headers: Record<string, string | number | string[]> = {
-      'content-type': contentType,
-      'cache-control': 'no-cache, private',
-      'content-length': bytes.length,
-      ...more,
-    };
-    if (this.#warnings.length > 0) headers['warning'] = this.#warnings.map(warningHeader);
-    response.writeHead(code, headers);
-    if (this.method === 'HEAD') response.end();
-    else response.end(bytes);
-    this.#boundStall(bytes.length);
+  readBody(): Promise<Buffer> {
+    return this.body();
   }
 
   async sendRaw(
@@ -171,33 +123,23 @@ export class Exchange {
     headers: Readonly<Record<string, string>>,
     body: string | Uint8Array | AsyncIterable<Uint8Array>,
   ): Promise<void> {
-    const response = this.#response as ServerResponse | undefined;
-    if (response === undefined || response.headersSent || response.destroyed) return;
+    const all = { 'cache-control': 'no-cache, private', ...headers };
     if (typeof body === 'string' || body instanceof Uint8Array) {
-      const bytes = Buffer.from(body as string);
-      response.writeHead(code, { 'cache-control': 'no-cache, private', ...headers, 'content-length': bytes.length });
-      if (this.method === 'HEAD') response.end();
-      else response.end(bytes);
+      this.send(code, all, typeof body === 'string' ? Buffer.from(body) : asBuffer(body));
       return;
     }
-    response.writeHead(code, { 'cache-control': 'no-cache, private', ...headers });
-    response.flushHeaders();
+    this.head(code, all);
     for await (const chunk of body) {
-      if (response.destroyed) break;
-      if (!response.write(chunk)) await drained(response);
+      if (this.isGone) break;
+      this.write(asBuffer(chunk));
+      await this.drained();
     }
-    response.end();
+    this.end();
   }
+}
 
-  destroy(): void {
-    this.#response?.destroy();
-  }
-
-  #boundStall(size: number): void {
-    if (size < largeAnswerBytes) return;
-    const response = this.#response as ServerResponse | undefined;
-    response?.setTimeout(stalledResponseMs, () => response.destroy());
-  }
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 // RFC 7234: code, agent, quoted text.
@@ -206,66 +148,51 @@ function warningHeader(text: string): string {
   return `299 - "${clean.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
 }
 
-/** A request that asks to leave HTTP: its handler gets the socket; refusals are written by hand. */
-export class UpgradeExchange extends Exchange {
-  readonly #socket: Duplex;
-  readonly #head: Buffer;
+/** What handlers see of an exchange. Reads are many, so most of it is found when it is asked for. */
+class ExchangeCall implements Call {
+  readonly info: RequestInfo;
+  readonly user: UserInfo;
+  readonly upgrade?: UpgradeRequest;
+  readonly #exchange: Exchange;
 
-  constructor(request: IncomingMessage, bodyLimitBytes: number, socket: Duplex, head: Buffer) {
-    super(request, bodyLimitBytes);
-    this.#socket = socket;
-    this.#head = head;
-    socket.on('error', () => socket.destroy());
+  constructor(exchange: Exchange, info: RequestInfo, user: UserInfo, upgrade: UpgradeRequest | undefined) {
+    this.#exchange = exchange;
+    this.info = info;
+    this.user = user;
+    if (upgrade !== undefined) this.upgrade = upgrade;
   }
 
-  protected override upgradePart(): Pick<Call, 'upgrade'> {
-    return { upgrade: { request: this.request as IncomingMessage, socket: this.#socket, head: this.#head } };
+  get method(): string {
+    return this.#exchange.method;
   }
 
-  override onClose(callback: () => void): void {
-    this.#socket.once('close', callback);
+  get query(): Query {
+    return this.#exchange.query;
   }
 
-  override send(code: number, contentType: string, bytes: Buffer, more: Readonly<Record<string, string>> = {}): void {
-    const headers = {
-      'content-type': contentType,
-      'content-length': String(bytes.length),
-      connection: 'close',
-      ...more,
-    };
-    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    this.#socket.write(`HTTP/1.1 ${code} \r\n${lines.join('')}\r\n`);
-    this.#socket.end(bytes);
+  get userAgent(): string {
+    return this.#exchange.header('user-agent') ?? '';
   }
 
-  override head(code: number, headers: Readonly<Record<string, string>>): void {
-    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    this.#socket.write(`HTTP/1.1 ${code} \r\nconnection: close\r\n${lines.join('')}\r\n`);
+  get contentType(): string {
+    return mediaTypeOf(this.#exchange.header('content-type'));
   }
 
-  override write(frame: Buffer): void {
-    this.#socket.write(frame);
+  readonly header = (name: string): string | undefined => this.#exchange.header(name);
+
+  get headers(): Headers {
+    return this.#exchange.distinctHeaders;
   }
 
-  override end(): void {
-    this.#socket.end();
+  get signal(): AbortSignal {
+    return this.#exchange.signal;
   }
 
-  override async sendRaw(
-    code: number,
-    headers: Readonly<Record<string, string>>,
-    body: string | Uint8Array | AsyncIterable<Uint8Array>,
-  ): Promise<void> {
-    if (typeof body === 'string' || body instanceof Uint8Array) {
-      this.send(code, headers['content-type'] ?? 'text/plain', Buffer.from(body as string), headers);
-      return;
-    }
-    this.head(code, headers);
-    for await (const chunk of body) this.#socket.write(chunk);
-    this.#socket.end();
+  async body(): Promise<Body> {
+    return { type: 'bytes', bytes: await this.#exchange.readBody() };
   }
 
-  override destroy(): void {
-    this.#socket.destroy();
+  warn(text: string): void {
+    this.#exchange.warn(text);
   }
 }

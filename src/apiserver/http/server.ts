@@ -1,15 +1,15 @@
-import type { IncomingMessage } from 'node:http';
 import { createSecureServer, type Http2SecureServer } from 'node:http2';
-import type { AddressInfo, Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
-import type { SecureContextOptions, TLSSocket } from 'node:tls';
+import type { AddressInfo } from 'node:net';
+import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { gzip as gzipCallback } from 'node:zlib';
 import type { Clock } from '../../core/clock.ts';
 import { errorCode, toError, WherryError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
+import { STATUS_CODES } from '../../core/node-http.ts';
 import { StatusError } from '../../kube/status-error.ts';
 import type { UserInfo } from '../../kube/user.ts';
+import type { Http1Error } from '../../wire/http1.ts';
 import { type Answer, type Call, textAnswer } from '../answer.ts';
 import { attributesOf } from '../authz/attributes.ts';
 import { authenticate, authorize, type Security } from '../chain.ts';
@@ -18,7 +18,6 @@ import { type Destination, type Dispatcher, destinationOf, dispatch } from '../d
 import {
   badRequest,
   internalError,
-  methodNotAllowed,
   requestTimeout,
   serviceUnavailable,
   tooManyRequests,
@@ -32,13 +31,18 @@ import type { RequestInfo } from '../request.ts';
 import { parseRequestInfo, RequestInfoError } from '../request-info.ts';
 import { bodyLimitBytes } from './body.ts';
 import { contentTypeOf, encodeValue } from './encode.ts';
-import { Exchange, type Request, type Response, UpgradeExchange } from './exchange.ts';
+import type { Exchange } from './exchange.ts';
+import { Http1Connection, type Http1Host } from './http1-connection.ts';
+import { Http2Exchange } from './http2-exchange.ts';
 import { InFlight } from './in-flight.ts';
 import { ListEncoder, listMetaOf } from './list-encoder.ts';
 import { Peers } from './peer.ts';
 import { streamWatch, watchBacklogBytes } from './watch-response.ts';
 
 const gzip = promisify(gzipCallback);
+
+/** How often connections are looked at for what has not come in time. */
+const sweepMs = 500;
 
 /** Bounds of the HTTP side; listed in docs/limits.md. */
 export const serverLimits = {
@@ -87,61 +91,76 @@ export interface HttpServerOptions {
 /** The HTTPS door of the API server: HTTP/1.1 and HTTP/2 on one port. */
 export class HttpServer implements AsyncDisposable {
   readonly #options: HttpServerOptions;
-  readonly #server: Http2SecureServer;
-  readonly #connections = new Set<Socket>();
+  readonly #server: Server;
+  /** Listens to nothing: it gets the connections whose client has chosen HTTP/2. */
+  readonly #http2: Http2SecureServer;
+  readonly #connections = new Set<TLSSocket>();
+  readonly #http1 = new Set<Http1Connection>();
   readonly #watches = new Set<Disposable>();
   readonly #limits: ServerLimits;
   readonly #inFlight: InFlight;
   readonly #peers = new Peers();
   readonly #lists = new ListEncoder();
+  readonly #sweep: NodeJS.Timeout;
   #isEnding = false;
   #idle: (() => void) | undefined;
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
-    this.#limits = { ...serverLimits, ...options.limits };
-    const { readOnlyInFlight: readOnly, mutatingInFlight: mutating } = this.#limits;
+    const limits = { ...serverLimits, ...options.limits };
+    this.#limits = limits;
+    const { readOnlyInFlight: readOnly, mutatingInFlight: mutating } = limits;
     this.#inFlight = new InFlight({ readOnly, mutating });
-    this.#server = createSecureServer(
-      {
-        ...contextOf(options.tls),
-        allowHTTP1: true,
-        requestCert: true,
-        rejectUnauthorized: false,
-        minVersion: 'TLSv1.2',
-        handshakeTimeout: this.#limits.handshakeTimeoutMs,
-        settings: { maxConcurrentStreams: 250, initialWindowSize: 1024 * 1024 },
-      },
-      (request, response) => this.#serve(request, response),
+    this.#http2 = createSecureServer(
+      { settings: { maxConcurrentStreams: 250, initialWindowSize: 1024 * 1024 } },
+      (request, response) => this.#serve(new Http2Exchange(request, response, limits.bodyBytes)),
     );
-    const http1 = this.#server as unknown as {
-      headersTimeout: number;
-      requestTimeout: number;
-      keepAliveTimeout: number;
-    };
-    http1.headersTimeout = this.#limits.headersTimeoutMs;
-    http1.requestTimeout = this.#limits.receiveTimeoutMs;
-    http1.keepAliveTimeout = this.#limits.keepAliveTimeoutMs;
-    this.#server.on('connection', (socket: Socket) => {
-      socket.setNoDelay(true);
-      socket.setKeepAlive(true, 30_000);
+    this.#http2.on('sessionError', (error) => options.log.debug('an HTTP/2 connection broke', { error }));
+    this.#server = createServer({
+      ...contextOf(options.tls),
+      ALPNProtocols: ['h2', 'http/1.1'],
+      requestCert: true,
+      rejectUnauthorized: false,
+      minVersion: 'TLSv1.2',
+      handshakeTimeout: limits.handshakeTimeoutMs,
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: 30_000,
     });
-    this.#server.on('secureConnection', (socket: TLSSocket) => {
-      this.#connections.add(socket);
-      socket.once('close', () => this.#connections.delete(socket));
-    });
-    this.#server.on('sessionError', (error) => options.log.debug('an HTTP/2 connection broke', { error }));
     this.#server.on('tlsClientError', (error, socket) => {
       options.log.debug('a TLS handshake failed', { error });
       socket.destroy();
     });
-    this.#server.on('clientError', (error: Error, socket: Duplex) => {
-      if (socket.writable) socket.end(malformedAnswer(error));
-      else socket.destroy();
-    });
-    this.#server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      this.#upgrade(request, socket, head);
-    });
+    const host: Http1Host = {
+      ...limits,
+      monotonic: () => options.clock.monotonic(),
+      serve: (exchange) => this.#serve(exchange),
+      refusal,
+    };
+    this.#server.on('secureConnection', (socket) => this.#accept(socket, host));
+    const { headersTimeoutMs, receiveTimeoutMs, keepAliveTimeoutMs } = limits;
+    const finest = Math.min(headersTimeoutMs, receiveTimeoutMs, keepAliveTimeoutMs) / 4;
+    this.#sweep = setInterval(
+      () => {
+        const now = options.clock.monotonic();
+        for (const connection of this.#http1) connection.checkDeadline(now);
+      },
+      Math.min(sweepMs, finest),
+    );
+    this.#sweep.unref();
+  }
+
+  #accept(socket: TLSSocket, host: Http1Host): void {
+    this.#connections.add(socket);
+    socket.once('close', () => this.#connections.delete(socket));
+    if (socket.alpnProtocol === 'h2') {
+      this.#http2.emit('secureConnection', socket);
+      return;
+    }
+    const connection = new Http1Connection(socket, host);
+    this.#http1.add(connection);
+    socket.once('close', () => this.#http1.delete(connection));
   }
 
   /** Begins to accept connections. Resolves with the port. Throws PORT_IN_USE with a hint. */
@@ -181,31 +200,27 @@ export class HttpServer implements AsyncDisposable {
     }
     // What was answered is still on its way; a peer that takes nothing is cut off.
     await new Promise((resolve) => setImmediate(resolve));
-    for (const connection of [...this.#connections]) connection.destroySoon();
+    for (const connection of [...this.#http1]) connection.endSoon();
+    for (const connection of [...this.#connections]) {
+      if (connection.alpnProtocol === 'h2') connection.destroySoon();
+    }
     const timer = this.#options.clock.after(this.#limits.flushTimeoutMs, () => {
       for (const connection of [...this.#connections]) connection.destroy();
     });
     await closed;
     timer[Symbol.dispose]();
+    clearInterval(this.#sweep);
+    this.#http2.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close(0);
   }
 
-  #serve(request: Request, response: Response): void {
-    const exchange = new Exchange(request, this.#limits.bodyBytes, response);
+  #serve(exchange: Exchange): void {
     void this.#answer(exchange).catch((thrown: unknown) => {
       this.#options.log.error('an answer could not be sent', { path: exchange.path, error: toError(thrown) });
       exchange.destroy();
-    });
-  }
-
-  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const exchange = new UpgradeExchange(request, this.#limits.bodyBytes, socket, head);
-    void this.#answer(exchange).catch((thrown: unknown) => {
-      this.#options.log.error('an upgrade failed', { path: exchange.path, error: toError(thrown) });
-      socket.destroy();
     });
   }
 
@@ -337,7 +352,10 @@ export class HttpServer implements AsyncDisposable {
         const include = target.convert?.kind === 'Table' ? includeOf(exchange) : 'Metadata';
         checkStreams(target);
         const type = contentTypeOf(target);
-        exchange.head(200, { 'content-type': target.serializer === 'json' ? type : `${type};stream=watch` });
+        exchange.head(200, {
+          'content-type': target.serializer === 'json' ? type : `${type};stream=watch`,
+          'cache-control': 'no-cache, private',
+        });
         const { clock } = this.#options;
         const watch = streamWatch(answer.source, exchange, {
           clock,
@@ -379,12 +397,13 @@ export class HttpServer implements AsyncDisposable {
   }
 
   async #sendBytes(exchange: Exchange, code: number, contentType: string, bytes: Buffer): Promise<void> {
+    const headers = { 'content-type': contentType, 'cache-control': 'no-cache, private' };
     if (bytes.length < this.#limits.gzipFromBytes || !exchange.acceptsGzip) {
-      exchange.send(code, contentType, bytes);
+      exchange.send(code, headers, bytes);
       return;
     }
     const compressed = await gzip(bytes, { level: 1 });
-    exchange.send(code, contentType, compressed, { 'content-encoding': 'gzip', vary: 'Accept-Encoding' });
+    exchange.send(code, { ...headers, 'content-encoding': 'gzip', vary: 'Accept-Encoding' }, compressed);
   }
 
   async #refuse(exchange: Exchange, thrown: unknown, target: Target | undefined): Promise<number> {
@@ -404,19 +423,18 @@ export class HttpServer implements AsyncDisposable {
     const code = error.httpCode;
     const form: Target =
       target === undefined ? negotiateStatus(exchange.header('accept')) : { ...target, convert: null };
-    exchange.send(code, contentTypeOf(form), encodeValue(error.status, form), error.headers);
+    const headers = { 'content-type': contentTypeOf(form), 'cache-control': 'no-cache, private', ...error.headers };
+    exchange.send(code, headers, encodeValue(error.status, form));
     return code;
   }
 }
 
-// What Node's parser does not even read as a request. A method that it does not know is one that nothing here allows.
-function malformedAnswer(error: Error): string {
-  const packet = 'rawPacket' in error && error.rawPacket instanceof Buffer ? error.rawPacket.toString('latin1') : '';
-  const isRequest = errorCode(error) === 'HPE_INVALID_METHOD' && /^[A-Z]+ \S+ HTTP\/1\.[01]\r\n/.test(packet);
-  if (!isRequest) return 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n';
-  const body = `${JSON.stringify(methodNotAllowed().status)}\n`;
-  const head = `HTTP/1.1 405 Method Not Allowed\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n`;
-  return `${head}connection: close\r\n\r\n${body}`;
+// What is not even read as a request. A method that nobody knows is one that nothing here allows.
+function refusal({ code, message }: Http1Error): string {
+  const type = 'content-type: text/plain; charset=utf-8';
+  const text = `${code} ${STATUS_CODES[code] ?? ''}`;
+  const body = `${text}: ${message}\n`;
+  return `HTTP/1.1 ${text}\r\n${type}\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`;
 }
 
 // The scale of a custom resource is of a built-in kind; what is served besides the built-in kinds has no protobuf form.

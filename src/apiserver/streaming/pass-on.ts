@@ -72,11 +72,10 @@ export function answerOf(response: IncomingMessage): RawAnswer {
 /** Hands an upgrade request on as it is, but for its target and the client's credentials; then both ends are joined. */
 export function passOnUpgrade(
   connection: Duplex,
-  { request, socket, head }: UpgradeRequest,
+  { method, rawHeaders, socket, head }: UpgradeRequest,
   target: { readonly path: string; readonly host: string },
 ): void {
-  const lines = [`${request.method} ${target.path} HTTP/1.1`, `Host: ${target.host}`];
-  const { rawHeaders } = request;
+  const lines = [`${method} ${target.path} HTTP/1.1`, `Host: ${target.host}`];
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? '';
     if (/^(host|authorization|impersonate-.*)$/i.test(name)) continue;
