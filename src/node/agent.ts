@@ -13,12 +13,13 @@ import type { EventRecorder, Informers } from '../runtime/controller.ts';
 import { BackoffTable } from './backoff-table.ts';
 import { type ContainerRuntime, openRuntime } from './container-runtime.ts';
 import type { EnvironmentResolver } from './environment-resolver.ts';
+import { createForeignNetwork } from './foreign-network.ts';
 import type { HookRunner } from './hook-runner.ts';
 import { watchArchiveFolder } from './images/archive-folder.ts';
 import { createImagePuller } from './images/puller.ts';
 import { createNodeAdmission } from './node-admission.ts';
 import { createPodEvents } from './pod-events.ts';
-import { createPodNetwork } from './pod-network.ts';
+import { createPodNetwork, type NodeNetwork } from './pod-network.ts';
 import { type ClusterDns, parseResolvConf } from './pods/dns.ts';
 import type { PodHost } from './pods/host.ts';
 import { createLogLinks } from './pods/log-links.ts';
@@ -85,8 +86,8 @@ export interface NodeAgentOptions {
   readonly containerRuntimeEndpoint?: string;
   readonly registriesFile?: string;
   readonly clusterDns: ClusterDns;
-  /** The network that the agent configures for pods; null when another room does. */
-  readonly network: { readonly mtu: number; readonly podCidrs?: readonly string[] } | null;
+  /** Who gives pods their interfaces. */
+  readonly network: NodeNetwork;
   /** Where CNI configuration is written and looked for. */
   readonly cniConfigFolder: string;
   readonly labels?: Readonly<Record<string, string>>;
@@ -140,16 +141,12 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
   let running: Running | undefined;
   let node: Node | undefined;
   const startedAt = clock.now();
+  const { network, cniConfigFolder } = options;
+  const cniFolder = join(options.folder, 'cni');
   const podNetwork =
-    options.network === null
-      ? undefined
-      : createPodNetwork({
-          ...options.network,
-          cniConfigFolder: options.cniConfigFolder,
-          addressFolder: join(options.folder, 'cni'),
-          clock,
-          log,
-        });
+    network.kind === 'own'
+      ? createPodNetwork({ network, cniConfigFolder, addressFolder: cniFolder, clock, log })
+      : createForeignNetwork({ cniConfigFolder, folder: cniFolder, log });
 
   function need(): Running {
     if (running === undefined) throw new Error('the node agent has not started');
@@ -162,7 +159,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     workers: () => PodWorkers | undefined,
   ): Promise<NodeFacts> {
     const use = await observeUse(options.folder);
-    const networkProblem = (await podNetwork?.ensure(node)) ?? null;
+    const networkProblem = await podNetwork.ensure(node);
     const { problems, images } = await observeRuntime(runtime.cri);
     if (networkProblem !== null) problems.push(networkProblem);
     if (workers()?.isListing === false && problems.length === 0)
@@ -188,7 +185,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
   async function start(): Promise<void> {
     const machine = await observeMachine();
     // Fixed ranges are configured before the runtime looks for them.
-    await podNetwork?.ensure(undefined);
+    await podNetwork.ensure(undefined);
     const runtime = await openRuntime({
       folder: options.folder,
       runFolder: options.runFolder,

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../core/clock.ts';
@@ -7,6 +8,7 @@ import type { Log } from '../core/log.ts';
 import { createFileCgroups } from '../engines/cgroups/file-system.ts';
 import type { PodCgroups } from '../engines/cgroups/pod-cgroups.ts';
 import { createSystemdCgroups } from '../engines/cgroups/systemd.ts';
+import { linkedPrograms } from '../engines/cni/foreign.ts';
 import { findPluginFolder } from '../engines/cni/network.ts';
 import { type Cri, connectCri } from '../engines/containerd/cri.ts';
 import { type ContainerdDaemon, createContainerdDaemon } from '../engines/containerd/daemon.ts';
@@ -97,6 +99,8 @@ async function startDaemon(
   const folder = join(options.folder, 'containerd');
   const state = join(options.runFolder, 'containerd');
   const registries = await readRegistries(options.registriesFile);
+  // There for a node whose network is an add-on's.
+  const linked = linkedPrograms(join(options.folder, 'cni'));
   const daemon = createContainerdDaemon({
     containerd: {
       root: join(folder, 'root'),
@@ -107,7 +111,7 @@ async function startDaemon(
       systemdCgroup: host.systemdRuns,
       restrictOomScoreAdj: !host.canLowerOomScore,
       cniConfigFolder: options.cniConfigFolder,
-      cniPluginFolder: await findPluginFolder(),
+      cniPluginFolder: existsSync(linked) ? linked : await findPluginFolder(),
       registryHostsFolder: join(folder, 'certs.d'),
       registryAuths: registries.auths,
     },

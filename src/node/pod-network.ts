@@ -1,13 +1,23 @@
 import type { Clock } from '../core/clock.ts';
 import { describeError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { dropForeign } from '../engines/cni/foreign.ts';
 import { applyNetwork, prepareKernel, tendFormerBridge } from '../engines/cni/network.ts';
 import type { Node } from '../kube/types.gen.ts';
 
+/** Who gives pods their interfaces: the agent itself, joined to other nodes by a room of its own, or a network add-on. */
+export type NodeNetwork =
+  | {
+      readonly kind: 'own';
+      /** Fixed ranges; absent: those of the Node object. */
+      readonly podCidrs?: readonly string[];
+      /** The MTU of new pods, or why there is no network yet. */
+      state(): { readonly mtu: number } | { readonly problem: string };
+    }
+  | { readonly kind: 'foreign' };
+
 export interface PodNetworkOptions {
-  readonly mtu: number;
-  /** Fixed ranges; absent: those of the Node object. */
-  readonly podCidrs?: readonly string[];
+  readonly network: Extract<NodeNetwork, { kind: 'own' }>;
   readonly cniConfigFolder: string;
   /** Holds the addresses that are taken. */
   readonly addressFolder: string;
@@ -25,13 +35,14 @@ export interface PodNetwork {
 const retryMs = 3000;
 
 export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
-  const { mtu, cniConfigFolder, addressFolder, clock, log } = options;
+  const { network, cniConfigFolder, addressFolder, clock, log } = options;
   let configured = '';
   let bridge: string | null = null;
-  let failure: { readonly cidrs: string; readonly at: number; readonly message: string } | undefined;
+  let failure: { readonly wanted: string; readonly at: number; readonly message: string } | undefined;
 
-  async function configure(podCidrs: readonly string[]): Promise<void> {
+  async function configure(podCidrs: readonly string[], mtu: number): Promise<void> {
     await prepareKernel({ ipv6: podCidrs.some((cidr) => cidr.includes(':')) });
+    await dropForeign({ configFolder: cniConfigFolder, folder: addressFolder });
     const isNew = await applyNetwork(cniConfigFolder, { name: 'wherry', podCidrs, mtu, addressFolder });
     if (isNew) log.info('pod network configured', { podCidrs, mtu });
     bridge = await tendFormerBridge(addressFolder, 'when empty');
@@ -40,25 +51,27 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
 
   return {
     async ensure(node) {
-      const podCidrs = options.podCidrs ?? cidrsOf(node);
-      const cidrs = podCidrs.join(',');
-      if (cidrs === '')
+      const podCidrs = network.podCidrs ?? cidrsOf(node);
+      if (podCidrs.length === 0)
         return 'pod network not ready: no range of pod addresses (spec.podCIDR) is assigned to the node yet';
-      if (cidrs === configured) {
+      const state = network.state();
+      if ('problem' in state) return `pod network not ready: ${state.problem}`;
+      const wanted = `${podCidrs.join()} ${state.mtu}`;
+      if (wanted === configured) {
         if (bridge !== null) bridge = await tendFormerBridge(addressFolder, 'when empty');
         return null;
       }
-      if (failure?.cidrs === cidrs && clock.monotonic() - failure.at < retryMs) return failure.message;
+      if (failure?.wanted === wanted && clock.monotonic() - failure.at < retryMs) return failure.message;
       try {
-        await configure(podCidrs);
-        configured = cidrs;
+        await configure(podCidrs, state.mtu);
+        configured = wanted;
         failure = undefined;
         return null;
       } catch (thrown) {
         const message = `pod network not ready: ${describeError(thrown)}`;
         if (failure?.message !== message)
           log.error('the pod network can not be configured', { error: describeError(thrown) });
-        failure = { cidrs, at: clock.monotonic(), message };
+        failure = { wanted, at: clock.monotonic(), message };
         return message;
       }
     },

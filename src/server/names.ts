@@ -3,6 +3,8 @@ import { defaultDataDir } from './options.ts';
 
 /** The nftables table of Services. */
 export const serviceTable = 'wherry';
+/** The nftables table that gives pods' packets the node's address where they leave the cluster. */
+export const podNetworkTable = 'wherry-podnet';
 
 /** Names of what lives outside the data directory; clusters beside each other don't share them. */
 export function clusterNames(dataDir: string): {

@@ -13,6 +13,7 @@ import type { Node } from '../kube/types.gen.ts';
 import { createClusterView } from '../network/dns/cluster-view.ts';
 import { Forwarder, upstreamsOf } from '../network/dns/forwarder.ts';
 import { DnsServer } from '../network/dns/server.ts';
+import type { Podnet } from '../network/podnet/podnet.ts';
 import { ServiceProxy } from '../network/services/service-proxy.ts';
 import { createNodeAgent, type NodeAgent } from '../node/agent.ts';
 import { standardParts } from '../node/standard-parts.ts';
@@ -28,6 +29,7 @@ import { addDnsMetrics, addNodeMetrics } from './metrics.ts';
 import { clusterNames, serviceTable } from './names.ts';
 import { nodeProblem } from './node-health.ts';
 import type { Paths } from './paths.ts';
+import { preparePodnet } from './pod-network.ts';
 import type { Progress } from './progress.ts';
 
 /** The node's software version as it shows in `kubectl get nodes`. */
@@ -71,15 +73,21 @@ export interface RunningNode {
 export async function startNode(environment: NodeEnvironment): Promise<RunningNode> {
   const { options, progress, clock, log, metrics } = environment;
   const stack = new AsyncDisposableStack();
-  const created = createAgent(environment, stack);
+  const podnet = await preparePodnet(environment, stack);
+  const created = createAgent(environment, podnet, stack);
   try {
+    podnet?.start();
     await progress.step('Node agent', async () => {
       await created.start();
       await startStreaming(environment, created, stack);
     });
     if (metrics !== undefined) addNodeMetrics(metrics, created, options.nodeName);
     const own = environment.informers.of(nodes, { fieldSelector: `metadata.name=${options.nodeName}` });
-    const node = await progress.step('Node', () => untilReady(own, options.nodeName, clock), describeNode);
+    const node = await progress.step(
+      'Node',
+      () => untilReady(own, options.nodeName, clock, podnet !== null),
+      describeNode,
+    );
     stack.use(
       own.subscribe(({ current }) => {
         if (current?.metadata.name !== options.nodeName) return;
@@ -122,7 +130,7 @@ export async function startNode(environment: NodeEnvironment): Promise<RunningNo
   }
 }
 
-function createAgent(environment: NodeEnvironment, stack: AsyncDisposableStack): NodeAgent {
+function createAgent(environment: NodeEnvironment, podnet: Podnet | null, stack: AsyncDisposableStack): NodeAgent {
   const { options, paths, clock, client, informers } = environment;
   const log = environment.log.child({ room: 'node' });
   const events = stack.use(createEventRecorder({ client, clock, log, component: 'kubelet', host: options.nodeName }));
@@ -144,7 +152,7 @@ function createAgent(environment: NodeEnvironment, stack: AsyncDisposableStack):
     ...(names.podLogLinks === undefined ? {} : { logLinksFolder: names.podLogLinks }),
     cgroupRoot: names.cgroupRoot,
     cniConfigFolder: paths.cniConfig,
-    network: { mtu: 1500 },
+    network: podnet === null ? { kind: 'foreign' } : { kind: 'own', state: () => podnet.state() },
     clusterDns: { servers: options.clusterDns, domain: options.clusterDomain },
     kubeletPort,
     registriesFile: '/etc/wherry/registries.yaml',
@@ -186,7 +194,8 @@ async function startStreaming(
   onListening(listener);
 }
 
-function untilReady(informer: Informer<Node>, name: string, clock: Clock): Promise<Node> {
+/** Resolves when the node is Ready; with an add-on's network, when it has its range of pod addresses: the add-on may come later. */
+function untilReady(informer: Informer<Node>, name: string, clock: Clock, ownNetwork: boolean): Promise<Node> {
   return new Promise((resolve, reject) => {
     let last = 'the node has not registered';
     const timer = clock.after(readyTimeoutMs, () => {
@@ -196,7 +205,8 @@ function untilReady(informer: Informer<Node>, name: string, clock: Clock): Promi
     const look = (node: Node | undefined) => {
       const ready = findCondition(node?.status?.conditions, 'Ready');
       if (ready?.message !== undefined) last = ready.message;
-      if (node === undefined || ready?.status !== 'True' || !node.spec?.podCIDR) return;
+      if (node === undefined || !node.spec?.podCIDR) return;
+      if (ready === undefined || (ownNetwork && ready.status !== 'True')) return;
       timer[Symbol.dispose]();
       queueMicrotask(() => subscription[Symbol.dispose]());
       resolve(node);

@@ -9,10 +9,11 @@ import { tendFormerBridge } from '../engines/cni/network.ts';
 import { removeAddress } from '../engines/iproute2/ip.ts';
 import { deleteTable } from '../engines/nftables/nft.ts';
 import { run } from '../engines/process/run.ts';
+import { removePodnet } from '../network/podnet/remove.ts';
 import { openRuntime } from '../node/container-runtime.ts';
 import { createLogLinks } from '../node/pods/log-links.ts';
 import { hostRange } from './address-ranges.ts';
-import { clusterNames, serviceTable } from './names.ts';
+import { clusterNames, podNetworkTable, serviceTable } from './names.ts';
 import type { ServerOptions } from './options.ts';
 import { pathsOf } from './paths.ts';
 
@@ -87,6 +88,7 @@ export async function resetCluster(
   say('interfaces and rules');
   await tendFormerBridge(path.join(paths.agent, 'cni'), 'always');
   await deleteTable('ip', serviceTable);
+  await removePodnet(podNetworkTable);
   for (const address of traces?.clusterDns ?? []) await removeAddress(hostRange(address), 'lo');
   say('control groups');
   await removeCgroups(names.cgroupRoot);

@@ -82,7 +82,7 @@ export async function startNode(
       logFolder: join(folder, 'logs'),
       ...(options.logLinks === true ? { logLinksFolder: join(folder, 'links') } : {}),
       clusterDns: { servers: ['10.43.0.10'], domain: 'cluster.local' },
-      network: { mtu: 1500 },
+      network: { kind: 'own', state: () => ({ mtu: 1500 }) },
       cniConfigFolder,
       cgroupRoot,
       parts,

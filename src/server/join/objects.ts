@@ -57,6 +57,7 @@ export async function ensureJoinObjects(client: Client, options: ServerOptions):
       clusterroles,
       clusterRole('wherry:node-network', [
         { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list', 'watch'] },
+        { apiGroups: [''], resources: ['nodes'], verbs: ['list', 'watch'] },
       ]),
     ],
     [clusterrolebindings, clusterBinding('wherry:node-network', 'wherry:node-network', [allNodes])],
