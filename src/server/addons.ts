@@ -5,12 +5,14 @@ import {
   clusterrolebindings,
   clusterroles,
   configmaps,
+  rolebindings,
+  roles,
   serviceaccounts,
   services,
   storageclasses,
 } from '../kube/resources.gen.ts';
 import { isReason } from '../kube/status-error.ts';
-import type { ClusterRole, ClusterRoleBinding, Service, ServiceAccount } from '../kube/types.gen.ts';
+import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding, Service, ServiceAccount } from '../kube/types.gen.ts';
 import { defaultConfigMap, localPathClass } from '../storage/localpath/objects.ts';
 import { familyOf } from './address-ranges.ts';
 import type { ServerOptions } from './options.ts';
@@ -20,7 +22,13 @@ export const localPathAccount = 'local-path-provisioner-service-account';
 
 /** Makes the objects that Wherry's own components need; what stands already stays as it is. */
 export async function ensureAddons(client: Client, options: ServerOptions): Promise<void> {
-  if (!options.disable.includes('coredns')) await ensure(client, services, dnsService(options.clusterDns));
+  if (!options.disable.includes('coredns')) {
+    await ensure(client, services, dnsService(options.clusterDns));
+    await ensure(client, clusterroles, dnsRole);
+    await ensure(client, clusterrolebindings, dnsBinding);
+    await ensure(client, roles, dnsConfigurationRole);
+    await ensure(client, rolebindings, dnsConfigurationBinding);
+  }
   if (!options.disable.includes('metrics-server')) await ensure(client, clusterroles, metricsReaderRole);
   if (options.disable.includes('local-storage')) return;
   await ensure(client, serviceaccounts, localPathServiceAccount);
@@ -49,6 +57,7 @@ function dnsService(clusterIPs: readonly string[]): Service {
       name: 'kube-dns',
       namespace: 'kube-system',
       labels: { 'k8s-app': 'kube-dns', 'kubernetes.io/cluster-service': 'true', 'kubernetes.io/name': 'CoreDNS' },
+      annotations: { 'prometheus.io/scrape': 'true', 'prometheus.io/port': '9153' },
     },
     spec: {
       ...(clusterIPs[0] === undefined ? {} : { clusterIP: clusterIPs[0] }),
@@ -58,10 +67,52 @@ function dnsService(clusterIPs: readonly string[]): Service {
       ports: [
         { name: 'dns', port: 53, protocol: 'UDP' },
         { name: 'dns-tcp', port: 53, protocol: 'TCP' },
+        { name: 'metrics', port: 9153, protocol: 'TCP' },
       ],
     },
   };
 }
+
+const nodeGroup = { kind: 'Group', name: 'system:nodes', apiGroup: 'rbac.authorization.k8s.io' };
+
+/** Each node answers for the cluster: beside Services and endpoints, which it sees anyway, it must know which namespaces there are. */
+const dnsRole: ClusterRole = {
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'ClusterRole',
+  metadata: { name: 'system:coredns' },
+  rules: [{ apiGroups: [''], resources: ['namespaces'], verbs: ['list', 'watch'] }],
+};
+
+const dnsBinding: ClusterRoleBinding = {
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'ClusterRoleBinding',
+  metadata: { name: 'system:coredns' },
+  roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'system:coredns' },
+  subjects: [nodeGroup],
+};
+
+/** What the nodes are called, and what users add (k3s' names). */
+const dnsConfigurationRole: Role = {
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'Role',
+  metadata: { name: 'system:coredns', namespace: 'kube-system' },
+  rules: [
+    {
+      apiGroups: [''],
+      resources: ['configmaps'],
+      resourceNames: ['coredns', 'coredns-custom'],
+      verbs: ['get', 'list', 'watch'],
+    },
+  ],
+};
+
+const dnsConfigurationBinding: RoleBinding = {
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'RoleBinding',
+  metadata: { name: 'system:coredns', namespace: 'kube-system' },
+  roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'system:coredns' },
+  subjects: [nodeGroup],
+};
 
 /** Whoever may view, may see what pods and nodes use: metrics-server's role. */
 const metricsReaderRole: ClusterRole = {

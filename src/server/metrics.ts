@@ -3,7 +3,6 @@ import path from 'node:path';
 import type { Gauge, RequestMetrics } from '../apiserver/metrics.ts';
 import { versionInfo } from '../apiserver/version.ts';
 import { errorCode } from '../core/errors.ts';
-import type { DnsCounts } from '../network/dns/counts.ts';
 import type { NodeAgent } from '../node/agent.ts';
 import type { ControllerMetrics } from '../runtime/controller-runner.ts';
 import type { Manager } from '../runtime/manager.ts';
@@ -15,7 +14,6 @@ import { defaultSchedulerName, type Scheduler } from '../scheduler/scheduler.ts'
  */
 
 type Samples = ReturnType<Gauge['samples']>;
-type Sample = Samples extends Iterable<infer One> ? One : never;
 
 function gauge(name: string, help: string, samples: () => Samples): Gauge {
   return { name, help, type: 'gauge', samples };
@@ -135,36 +133,6 @@ export function addSchedulerMetrics(metrics: RequestMetrics, scheduler: Schedule
   metrics.add(
     counter('scheduler_schedule_attempts_total', 'Number of attempts to schedule pods, by the result.', () =>
       labelled('result', scheduler.metrics().attempts, { profile: defaultSchedulerName }),
-    ),
-  );
-}
-
-/** One server a family, by its address as CoreDNS writes it, e.g. `dns://10.43.0.10:53`. */
-export function addDnsMetrics(
-  metrics: RequestMetrics,
-  servers: ReadonlyMap<string, { readonly counts: DnsCounts }>,
-): void {
-  const each = (samples: (server: string, counts: DnsCounts) => readonly Sample[]) => () =>
-    [...servers].flatMap(([server, { counts }]) => samples(server, counts));
-  metrics.add(
-    counter(
-      'coredns_dns_requests_total',
-      'Counter of DNS requests made per zone, protocol and family.',
-      each((server, counts) =>
-        [...counts.requests].map(({ labels, value }) => ({
-          labels: { family: server.includes('[') ? '2' : '1', server, ...labels },
-          value,
-        })),
-      ),
-    ),
-  );
-  metrics.add(
-    counter(
-      'coredns_dns_responses_total',
-      'Counter of response status codes.',
-      each((server, counts) =>
-        [...counts.responses].map(({ labels, value }) => ({ labels: { server, ...labels }, value })),
-      ),
     ),
   );
 }

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import os from 'node:os';
 import type { RequestMetrics } from '../apiserver/metrics.ts';
 import type { Client } from '../client/client.ts';
@@ -10,9 +9,8 @@ import { ensureAddress } from '../engines/iproute2/ip.ts';
 import { findCondition } from '../kube/conditions.ts';
 import { nodes } from '../kube/resources.gen.ts';
 import type { Node } from '../kube/types.gen.ts';
-import { createClusterView } from '../network/dns/cluster-view.ts';
-import { Forwarder, upstreamsOf } from '../network/dns/forwarder.ts';
-import { DnsServer } from '../network/dns/server.ts';
+import { ClusterDns } from '../network/dns/cluster-dns.ts';
+import { defaultResolvConf } from '../network/dns/resolv-conf.ts';
 import type { Podnet } from '../network/podnet/podnet.ts';
 import { ServiceProxy } from '../network/services/service-proxy.ts';
 import { createNodeAgent, type NodeAgent } from '../node/agent.ts';
@@ -23,9 +21,9 @@ import { createStreamingServer } from '../node/streaming/server.ts';
 import type { Controller, Informers } from '../runtime/controller.ts';
 import { createEventRecorder } from '../runtime/event-recorder.ts';
 import { createLocalPathControllers } from '../storage/localpath/provisioner.ts';
-import { hostRange, urlHost } from './address-ranges.ts';
+import { hostRange } from './address-ranges.ts';
 import type { NodeOptions } from './agent-options.ts';
-import { addDnsMetrics, addNodeMetrics } from './metrics.ts';
+import { addNodeMetrics } from './metrics.ts';
 import { clusterNames, serviceTable } from './names.ts';
 import { nodeProblem } from './node-health.ts';
 import type { Paths } from './paths.ts';
@@ -36,6 +34,8 @@ import type { Progress } from './progress.ts';
 const kubeletVersion = 'v1.36.2+wherry1';
 const kubeletPort = 10250;
 const dnsPort = 53;
+/** CoreDNS' own. */
+const dnsMetricsPort = 9153;
 /** How long the node may take to become Ready before the start is called failed. */
 const readyTimeoutMs = 120_000;
 const endPodsTimeoutMs = 60_000;
@@ -223,28 +223,27 @@ function describeNode(node: Node): string {
 }
 
 async function startDns(
-  { options, informers, metrics, clock, log }: NodeEnvironment,
+  { options, progress, informers, client, clock, log }: NodeEnvironment,
   stack: AsyncDisposableStack,
 ): Promise<void> {
-  const view = createClusterView(informers);
-  await view.synced;
-  const resolvConf = await readFile('/etc/resolv.conf', 'utf8').catch(() => '');
-  const forwarder = new Forwarder({ upstreams: upstreamsOf(resolvConf, options.clusterDns), clock });
-  const servers = new Map<string, DnsServer>();
-  for (const address of options.clusterDns) {
-    await ensureAddress(hostRange(address), 'lo');
-    const dns = new DnsServer({
-      address,
-      port: dnsPort,
-      zone: options.clusterDomain,
-      view,
-      forwarder,
-      log: log.child({ room: 'dns' }),
-    });
-    await dns.listen();
-    servers.set(`dns://${urlHost(address)}:${dnsPort}`, stack.use(dns));
-  }
-  if (metrics !== undefined) addDnsMetrics(metrics, servers);
+  const room = log.child({ room: 'dns' });
+  const { clusterDns, clusterDomain, nodeName } = options;
+  for (const address of clusterDns) await ensureAddress(hostRange(address), 'lo');
+  const dns = new ClusterDns({
+    addresses: clusterDns,
+    port: dnsPort,
+    metricsPort: dnsMetricsPort,
+    zone: clusterDomain,
+    resolvConf: defaultResolvConf,
+    informers,
+    events: stack.use(createEventRecorder({ client, clock, log: room, component: 'coredns', host: nodeName })),
+    clock,
+    log: room,
+    onStatus: (problem) =>
+      progress.report('Cluster DNS', problem === null ? 'running' : 'failed', problem ?? clusterDns.join(', ')),
+  });
+  stack.use(dns);
+  await dns.start();
 }
 
 async function startProxy(environment: NodeEnvironment, node: Node, stack: AsyncDisposableStack): Promise<void> {

@@ -113,7 +113,8 @@ test('whoever may view may see the metrics of pods, and nobody else', async () =
 test('/metrics tells of every part in names that monitoring knows, in the form that Prometheus reads', async () => {
   const lookUp = ['exec', 'busy', '-c', 'idle', '--', 'nslookup', 'kubernetes.default.svc.cluster.local', '10.43.0.10'];
   await cluster.must(lookUp);
-  const text = await cluster.must(['get', '--raw', '/metrics']);
+  const fromPod = ['exec', 'busy', '-c', 'idle', '--', 'wget', '-qO-', 'http://10.43.0.10:9153/metrics'];
+  const text = (await cluster.must(['get', '--raw', '/metrics'])) + (await cluster.must(fromPod));
   const values = new Map<string, number>();
   const families = new Set<string>();
   for (const line of text.trim().split('\n')) {
@@ -138,8 +139,8 @@ test('/metrics tells of every part in names that monitoring knows, in the form t
     'apiserver_storage_size_bytes{storage_cluster_id="sqlite-0"}',
     'apiserver_storage_objects{resource="pods"}',
     'process_resident_memory_bytes',
-    'coredns_dns_requests_total{family="1",server="dns://10.43.0.10:53",zone="cluster.local.",proto="udp",type="A"}',
-    'coredns_dns_responses_total{server="dns://10.43.0.10:53",zone="cluster.local.",rcode="NOERROR"}',
+    'coredns_dns_requests_total{family="1",proto="udp",server="dns://10.43.0.10:53",type="A",view="",zone="cluster.local."}',
+    'coredns_dns_responses_total{plugin="kubernetes",rcode="NOERROR",server="dns://10.43.0.10:53",view="",zone="cluster.local."}',
   ];
   for (const series of positive) assert.ok((values.get(series) ?? 0) > 0, `${series} is ${values.get(series)}`);
   for (const name of ['active', 'backoff', 'unschedulable']) {

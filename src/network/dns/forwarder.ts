@@ -1,204 +1,171 @@
-import { randomInt } from 'node:crypto';
-import { createSocket } from 'node:dgram';
-import { connect } from 'node:net';
-import { type DecodedPacket, decode, encode } from 'dns-packet';
 import type { Clock } from '../../core/clock.ts';
 import { TransientError } from '../../core/errors.ts';
+import { readAnswer, type WholeAnswer } from '../../wire/dns/answer.ts';
+import { flagBits, headerBytes, rcodes, types } from '../../wire/dns/constants.ts';
+import { type Labels, nameBytes } from '../../wire/dns/name.ts';
+import type { Query } from '../../wire/dns/query.ts';
+import { AnswerCache, type CachedAnswer, staleTtlSeconds } from './answer-cache.ts';
+import type { CacheMetrics, ForwardMetrics } from './metrics.ts';
+import type { UpstreamGroup } from './upstreams.ts';
 
-const tryMs = 2_000;
+/** Questions that are under way to other servers, of all clients and of one. */
 const inFlightMax = 1_000;
-const cacheEntriesMax = 10_000;
-const cacheSecondsMax = 3_600;
-const negativeSecondsMax = 30;
-/** An upstream that did not answer is asked last for this long. */
-const penaltyMs = 10_000;
+const inFlightOfClientMax = 250;
+/** What we take over UDP: longer datagrams would be cut into fragments (DNS flag day 2020). */
+export const udpBytesMax = 1_232;
 
-const noError = 0;
-const noSuchName = 3;
-
-interface Cached {
-  readonly packet: DecodedPacket;
-  readonly storedAt: number;
-  readonly expiresAt: number;
+/** How names are passed on: to whom, and how long answers are kept. */
+export interface ForwardRoute {
+  readonly group: UpstreamGroup;
+  readonly cacheSecondsMax: number;
 }
 
-export interface ForwarderOptions {
-  /** Addresses of name servers, port 53 unless `host#port` says otherwise. */
-  readonly upstreams: readonly string[];
-  readonly clock: Clock;
+/** An answer, with the seconds by which its TTLs have to be lowered; `staleTtl` instead of them when it is past its time. */
+export interface ForwardedAnswer {
+  readonly answer: WholeAnswer;
+  readonly ageSeconds: number;
+  readonly staleTtl?: number;
+  readonly isCached: boolean;
 }
 
-/**
- * Asks the machine's own name servers and keeps what they say. Answers are raw packets with the id of the question.
- * Throws TransientError NO_UPSTREAM when none of them answers, BUSY when too many questions are under way.
- */
+/** The question as upstream servers and the cache see it. */
+interface Wanted {
+  readonly labels: Labels;
+  readonly type: number;
+  readonly class: number;
+  readonly dnssecOk: boolean;
+  readonly checkingDisabled: boolean;
+  readonly recursionDesired: boolean;
+}
+
+export function wantedOf(query: Query): Wanted {
+  return {
+    labels: query.labels,
+    type: query.type,
+    class: query.class,
+    dnssecOk: query.edns?.dnssecOk ?? false,
+    checkingDisabled: (query.flags & flagBits.checkingDisabled) !== 0,
+    recursionDesired: (query.flags & flagBits.recursionDesired) !== 0,
+  };
+}
+
+/** Asks other name servers and keeps what they say; equal questions at the same time are asked once. */
 export class Forwarder {
-  readonly #options: ForwarderOptions;
-  readonly #cache = new Map<string, Cached>();
-  readonly #asked = new Map<string, Promise<Buffer>>();
-  readonly #penalty = new Map<string, number>();
+  readonly #clock: Clock;
+  readonly #metrics: ForwardMetrics;
+  readonly #cacheMetrics: CacheMetrics;
+  readonly #cache: AnswerCache;
+  readonly #asked = new Map<string, Promise<WholeAnswer>>();
+  readonly #ofClients = new Map<string, number>();
 
-  constructor(options: ForwarderOptions) {
-    this.#options = options;
+  constructor(options: { readonly clock: Clock; readonly forward: ForwardMetrics; readonly cache: CacheMetrics }) {
+    this.#clock = options.clock;
+    this.#metrics = options.forward;
+    this.#cacheMetrics = options.cache;
+    this.#cache = new AnswerCache(options.cache);
   }
 
-  /** `query` is the client's packet; `key` names its question (name, type, class and the flags that change the answer). */
-  async forward(query: Buffer, key: string, overTcp: boolean): Promise<Buffer> {
-    const cached = this.#fromCache(key, query.readUInt16BE(0));
-    if (cached !== null) return cached;
-    // The same question at the same time is asked once.
-    const flight = `${overTcp ? 'tcp' : 'udp'} ${key}`;
-    let asked = this.#asked.get(flight);
-    if (asked === undefined) {
-      if (this.#asked.size >= inFlightMax) throw new TransientError('BUSY', 'too many questions are under way');
-      asked = this.#ask(query, overTcp).finally(() => this.#asked.delete(flight));
-      this.#asked.set(flight, asked);
+  /** Routes have changed: what was learned by the old ones is forgotten. */
+  forget(): void {
+    this.#cache.clear();
+  }
+
+  /** What is known already; undefined when somebody has to be asked. */
+  known(wanted: Wanted): ForwardedAnswer | undefined {
+    const now = this.#clock.monotonic();
+    const entry = this.#cache.get(keyOf(wanted), now);
+    if (entry === undefined || now >= entry.expiresMs) return undefined;
+    this.#cacheMetrics.hits[entry.answer.isNegative ? 'denial' : 'success'] += 1;
+    return { answer: entry.answer, ageSeconds: Math.floor((now - entry.storedMs) / 1000), isCached: true };
+  }
+
+  /**
+   * Asks, for `client`. While no server answers, an answer that is past its time is better than none. Throws TransientError
+   * NO_UPSTREAM, or BUSY when too many questions are under way.
+   */
+  async ask(wanted: Wanted, route: ForwardRoute, client: string): Promise<ForwardedAnswer> {
+    const key = keyOf(wanted);
+    this.#cacheMetrics.misses += 1;
+    const stale = this.#cache.get(key, this.#clock.monotonic());
+    const ofClient = this.#ofClients.get(client) ?? 0;
+    if (ofClient >= inFlightOfClientMax || (!this.#asked.has(key) && this.#asked.size >= inFlightMax)) {
+      this.#metrics.rejects += 1;
+      throw new TransientError('BUSY', 'too many questions are under way');
     }
-    const answer = Buffer.from(await asked);
-    this.#store(key, answer);
-    answer.writeUInt16BE(query.readUInt16BE(0), 0);
+    this.#ofClients.set(client, ofClient + 1);
+    try {
+      const flight = this.#fly(key, wanted, route);
+      // Servers that are known to be away are asked all the same, but nobody waits for them.
+      if (stale !== undefined && route.group.isDown) {
+        flight.catch(() => {});
+        return this.#stale(stale);
+      }
+      const answer = await flight;
+      if (answer.rcode === rcodes.SERVFAIL && stale !== undefined) return this.#stale(stale);
+      return { answer, ageSeconds: 0, isCached: false };
+    } catch (error) {
+      if (stale === undefined) throw error;
+      return this.#stale(stale);
+    } finally {
+      const left = (this.#ofClients.get(client) ?? 1) - 1;
+      if (left > 0) this.#ofClients.set(client, left);
+      else this.#ofClients.delete(client);
+    }
+  }
+
+  #stale({ answer }: CachedAnswer): ForwardedAnswer {
+    this.#cacheMetrics.served_stale += 1;
+    return { answer, ageSeconds: 0, staleTtl: staleTtlSeconds, isCached: true };
+  }
+
+  #fly(key: string, wanted: Wanted, route: ForwardRoute): Promise<WholeAnswer> {
+    const asked = this.#asked.get(key);
+    if (asked !== undefined) return asked;
+    const flight = this.#fetch(key, wanted, route).finally(() => this.#asked.delete(key));
+    this.#asked.set(key, flight);
+    return flight;
+  }
+
+  async #fetch(key: string, wanted: Wanted, { group, cacheSecondsMax }: ForwardRoute): Promise<WholeAnswer> {
+    const { message, questionEnd } = questionOf(wanted);
+    let answer = readAnswer(await group.ask(message, questionEnd));
+    if (answer.rcode === rcodes.FORMERR && !wanted.dnssecOk) {
+      // A server of before 1999, or a router that behaves like one, does not know EDNS (RFC 6891 7).
+      const plain = message.subarray(0, questionEnd);
+      plain.writeUInt16BE(0, 10);
+      answer = readAnswer(await group.ask(plain, questionEnd));
+    }
+    this.#cache.store(key, answer, this.#clock.monotonic(), cacheSecondsMax);
     return answer;
   }
-
-  async #ask(query: Buffer, overTcp: boolean): Promise<Buffer> {
-    const { clock, upstreams } = this.#options;
-    const now = clock.monotonic();
-    const order = [...upstreams].sort(
-      (a, b) => Number((this.#penalty.get(a) ?? 0) > now) - Number((this.#penalty.get(b) ?? 0) > now),
-    );
-    let cause: unknown;
-    for (const upstream of order) {
-      try {
-        return await (overTcp ? askTcp(upstream, query) : askUdp(upstream, query));
-      } catch (error) {
-        cause = error;
-        this.#penalty.set(upstream, clock.monotonic() + penaltyMs);
-      }
-    }
-    throw new TransientError(
-      'NO_UPSTREAM',
-      upstreams.length === 0 ? 'this machine has no name server' : 'no name server answers',
-      { cause },
-    );
-  }
-
-  #fromCache(key: string, id: number): Buffer | null {
-    const entry = this.#cache.get(key);
-    if (entry === undefined) return null;
-    const now = this.#options.clock.monotonic();
-    if (entry.expiresAt <= now) {
-      this.#cache.delete(key);
-      return null;
-    }
-    const age = Math.floor((now - entry.storedAt) / 1000);
-    const aged = <T extends { type: string }>(records: T[] | undefined): T[] =>
-      (records ?? []).map((r) =>
-        'ttl' in r && typeof r.ttl === 'number' && r.type !== 'OPT' ? { ...r, ttl: Math.max(0, r.ttl - age) } : r,
-      );
-    const { packet } = entry;
-    return encode({
-      ...packet,
-      id,
-      answers: aged(packet.answers),
-      authorities: aged(packet.authorities),
-      additionals: aged(packet.additionals),
-    });
-  }
-
-  #store(key: string, answer: Buffer): void {
-    let packet: DecodedPacket;
-    try {
-      packet = decode(answer);
-      // Only what can be written again may be kept: record types that the codec does not know go through untouched.
-      encode(packet);
-    } catch {
-      return;
-    }
-    if (packet.flag_tc) return;
-    const seconds = secondsToKeep(packet, answer.readUInt16BE(2) & 15);
-    if (seconds <= 0) return;
-    const storedAt = this.#options.clock.monotonic();
-    this.#cache.delete(key);
-    this.#cache.set(key, { packet, storedAt, expiresAt: storedAt + seconds * 1000 });
-    if (this.#cache.size > cacheEntriesMax) {
-      const oldest = this.#cache.keys().next();
-      if (!oldest.done) this.#cache.delete(oldest.value);
-    }
-  }
 }
 
-/** RFC 2181 5.2 and RFC 2308: the smallest TTL of an answer; of a negative one what its SOA says, within limits. */
-export function secondsToKeep(packet: Pick<DecodedPacket, 'answers' | 'authorities'>, rcode: number): number {
-  if (rcode !== noError && rcode !== noSuchName) return 0;
-  const ttls = (packet.answers ?? []).map((r) => ('ttl' in r ? (r.ttl ?? 0) : 0));
-  if (ttls.length > 0 && rcode === noError) return Math.min(...ttls, cacheSecondsMax);
-  for (const record of packet.authorities ?? []) {
-    if (record.type === 'SOA') return Math.min(record.ttl ?? 0, record.data.minimum ?? 0, negativeSecondsMax);
-  }
-  return 0;
+/** Name, type, class and the bits that change what is answered. */
+function keyOf({ labels, type, class: of, dnssecOk, checkingDisabled, recursionDesired }: Wanted): string {
+  const bits = (dnssecOk ? 4 : 0) | (checkingDisabled ? 2 : 0) | (recursionDesired ? 1 : 0);
+  // No label holds more than 63 bytes, so lengths in front keep apart what dots would not.
+  let key = `${type} ${of} ${bits}`;
+  for (const label of labels) key += String.fromCharCode(label.length) + label;
+  return key;
 }
 
-function target(upstream: string): { host: string; port: number } {
-  const [host = '', port = '53'] = upstream.split('#');
-  return { host, port: Number(port) };
-}
-
-function askUdp(upstream: string, query: Buffer): Promise<Buffer> {
-  const { host, port } = target(upstream);
-  return new Promise((resolve, reject) => {
-    const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
-    const timer = setTimeout(() => end(new Error(`${upstream} did not answer within ${tryMs} ms`)), tryMs);
-    const end = (result: Buffer | Error) => {
-      clearTimeout(timer);
-      socket.close();
-      if (result instanceof Error) reject(result);
-      else resolve(result);
-    };
-    // An id of our own, so that nobody who saw the client's can forge the answer.
-    const question = Buffer.from(query);
-    const id = randomInt(0x10000);
-    question.writeUInt16BE(id, 0);
-    socket.once('error', end);
-    socket.connect(port, host, () => socket.send(question));
-    socket.on('message', (message) => {
-      if (typeof message !== 'string' && message.length >= 12 && message.readUInt16BE(0) === id) end(message);
-    });
-  });
-}
-
-function askTcp(upstream: string, query: Buffer): Promise<Buffer> {
-  const { host, port } = target(upstream);
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, host);
-    const chunks: Buffer[] = [];
-    let size = 0;
-    const end = (result: Buffer | Error) => {
-      socket.destroy();
-      if (result instanceof Error) reject(result);
-      else resolve(result);
-    };
-    socket.setTimeout(tryMs, () => end(new Error(`${upstream} did not answer within ${tryMs} ms`)));
-    socket.once('error', end);
-    socket.once('close', () => end(new Error(`${upstream} closed the connection`)));
-    socket.once('connect', () => {
-      const length = Buffer.alloc(2);
-      length.writeUInt16BE(query.length);
-      socket.write(Buffer.concat([length, query]));
-    });
-    socket.on('data', (chunk: Buffer) => {
-      chunks.push(chunk);
-      size += chunk.length;
-      const all = size >= 2 ? Buffer.concat(chunks) : undefined;
-      if (all !== undefined && all.length >= 2 + all.readUInt16BE(0)) end(all.subarray(2, 2 + all.readUInt16BE(0)));
-    });
-  });
-}
-
-/** The name servers of a resolv.conf(5), without those that are ourselves. */
-export function upstreamsOf(resolvConf: string, own: readonly string[]): readonly string[] {
-  return resolvConf
-    .split('\n')
-    .map((line) => /^\s*nameserver\s+(\S+)/.exec(line)?.[1])
-    .filter((address): address is string => address !== undefined && !own.includes(address))
-    .slice(0, 3);
+/** A query of our own, with room for answers as long as we take them over UDP. */
+function questionOf(wanted: Wanted): { readonly message: Buffer; readonly questionEnd: number } {
+  const name = nameBytes(wanted.labels);
+  const questionEnd = headerBytes + name.length + 4;
+  const message = Buffer.alloc(questionEnd + 11);
+  const flags =
+    (wanted.recursionDesired ? flagBits.recursionDesired : 0) |
+    (wanted.checkingDisabled ? flagBits.checkingDisabled : 0) |
+    flagBits.authenticData;
+  message.writeUInt16BE(flags, 2);
+  message.writeUInt16BE(1, 4);
+  message.writeUInt16BE(1, 10);
+  name.copy(message, headerBytes);
+  message.writeUInt16BE(wanted.type, questionEnd - 4);
+  message.writeUInt16BE(wanted.class, questionEnd - 2);
+  message.writeUInt16BE(types.OPT, questionEnd + 1);
+  message.writeUInt16BE(udpBytesMax, questionEnd + 3);
+  message.writeUInt16BE(wanted.dnssecOk ? 0x8000 : 0, questionEnd + 7);
+  return { message, questionEnd };
 }

@@ -1,221 +1,252 @@
-import type { Answer, SrvAnswer } from 'dns-packet';
-import ipaddr from 'ipaddr.js';
-import type { Endpoint, EndpointSlice, Service } from '../../kube/types.gen.ts';
-import type { ClusterView } from './cluster-view.ts';
+import { types } from '../../wire/dns/constants.ts';
+import { isWithin, type Labels, parseName } from '../../wire/dns/name.ts';
+import type { ResourceRecord } from '../../wire/dns/writer.ts';
+import type { PortRecord } from './service-records.ts';
+import {
+  type Address,
+  addressKey,
+  type HostEntry,
+  parseAddress,
+  type ServiceEntry,
+  type ZoneData,
+} from './zone-data.ts';
 
-/** Seconds that clients may keep an answer about the cluster. */
-const ttl = 5;
+/** Seconds that clients may keep an answer about the cluster; CoreDNS' own. */
+export const clusterTtl = 5;
 
-/** `null`: the name is not ours. `answers` empty and `exists`: there is the name, but nothing of that type. */
+/** The version of "Kubernetes DNS-Based Service Discovery" that is served. */
+const schemaVersion = '1.1.0';
+
+/** What there is to say to a question. No records although the name `exists`: it has nothing of that type. */
 export interface Resolution {
   readonly exists: boolean;
-  readonly answers: readonly Answer[];
-  readonly additionals: readonly Answer[];
-  /** Set for ExternalName: the client (or we) must go on with this name. */
-  readonly alias?: string;
+  readonly answers: readonly ResourceRecord[];
+  readonly additionals: readonly ResourceRecord[];
+  /** Set for ExternalName: who asks for more than the alias is told what stands there. */
+  readonly alias?: Labels;
 }
 
+/** There is no such name. */
 const nothing: Resolution = { exists: false, answers: [], additionals: [] };
+/** There is such a name, and it has nothing of the type. */
+const empty: Resolution = { exists: true, answers: [], additionals: [] };
 
 /**
- * Answers a question about the cluster's own names (Kubernetes DNS-based service discovery 1.1.0): Services, headless
- * ones with their endpoints, ports (SRV), pods by address, and addresses (PTR). Pure. `name` is in lower case, without
- * the last dot; `zone` is e.g. `cluster.local`.
+ * Answers a question about the cluster's own names (Kubernetes DNS-Based Service Discovery 1.1.0): Services, headless ones
+ * with their endpoints, ports (SRV), pods by address, and addresses (PTR). Pure. `labels` are in lower case. Null: the name is
+ * not the cluster's. `own` are the addresses that this server answers at.
  */
-export function resolve(name: string, type: string, zone: string, view: ClusterView): Resolution | null {
-  if (name.endsWith('.in-addr.arpa') || name.endsWith('.ip6.arpa')) return resolveReverse(name, type, zone, view);
-  if (name === zone) return apex(type, zone);
-  if (!name.endsWith(`.${zone}`)) return null;
-  const labels = name.slice(0, -zone.length - 1).split('.');
-  if (labels.length === 1 && labels[0] === 'dns-version') {
-    return found(type === 'TXT' ? [{ type: 'TXT', name, ttl, data: '1.1.0' }] : []);
+export function resolve(labels: Labels, type: number, data: ZoneData, own: readonly Address[] = []): Resolution | null {
+  const { zone } = data;
+  if (!isWithin(labels, zone)) return labels.at(-1) === 'arpa' ? resolveReverse(labels, type, data) : null;
+  const depth = labels.length - zone.length;
+  if (depth === 0) return apex(labels, type, own);
+  const area = labels[depth - 1];
+  if (area === 'svc') return resolveService(labels, type, depth - 1, data);
+  if (area === 'pod') return resolvePod(labels, type, depth - 1, data);
+  if (area === 'dns-version' && depth === 1) {
+    if (type !== types.TXT && type !== types.ANY) return empty;
+    return found([
+      { name: labels, type: types.TXT, ttl: clusterTtl, data: { kind: 'bytes', bytes: text(schemaVersion) } },
+    ]);
   }
-  const area = labels.pop();
-  if (area === 'svc') return resolveService(name, type, labels, zone, view);
-  if (area === 'pod') return resolvePod(name, type, labels, view);
+  if (area === 'dns') {
+    if (depth === 1) return empty;
+    if (depth === 2 && labels[0] === 'ns') return found(addressRecords(labels, type, own));
+  }
   return nothing;
 }
 
-function found(answers: readonly Answer[], additionals: readonly Answer[] = []): Resolution {
+function found(answers: readonly ResourceRecord[], additionals: readonly ResourceRecord[] = []): Resolution {
   return { exists: true, answers, additionals };
 }
 
-/** The zone's start of authority; it also says how long a negative answer may be kept. */
-export function startOfAuthority(zone: string): Answer {
-  return {
-    type: 'SOA',
-    name: zone,
-    ttl,
-    data: {
-      mname: `ns.dns.${zone}`,
-      rname: `hostmaster.${zone}`,
-      serial: 1,
-      refresh: 7200,
-      retry: 1800,
-      expire: 86400,
-      minimum: ttl,
-    },
-  };
+function text(value: string): Uint8Array {
+  return Buffer.from(`${String.fromCharCode(value.length)}${value}`, 'latin1');
 }
 
-function apex(type: string, zone: string): Resolution {
-  if (type === 'SOA') return found([startOfAuthority(zone)]);
-  if (type === 'NS') return found([{ type: 'NS', name: zone, ttl, data: `ns.dns.${zone}` }]);
-  return found([]);
+/** The zone's start of authority; its minimum says how long a negative answer may be kept (RFC 2308). */
+export function startOfAuthority(zone: Labels): ResourceRecord {
+  const primary = ['ns', 'dns', ...zone];
+  const mailbox = ['hostmaster', ...zone];
+  const numbers = [1, 7200, 1800, 86_400, clusterTtl] as const;
+  return { name: zone, type: types.SOA, ttl: clusterTtl, data: { kind: 'soa', primary, mailbox, numbers } };
 }
 
-/** Labels before `svc`: [...host or _port._protocol,] service, namespace. */
-function resolveService(
-  name: string,
-  type: string,
-  labels: readonly string[],
-  zone: string,
-  view: ClusterView,
-): Resolution {
-  const namespace = labels.at(-1);
-  if (namespace === undefined) return found([]);
-  const serviceName = labels.at(-2);
-  if (serviceName === undefined) return view.hasNamespace(namespace) ? found([]) : nothing;
-  const service = view.service(namespace, serviceName);
+function apex(zone: Labels, type: number, own: readonly Address[]): Resolution {
+  if (type === types.SOA) return found([startOfAuthority(zone)]);
+  if (type !== types.NS) return empty;
+  const target = ['ns', 'dns', ...zone];
+  return found(
+    [{ name: zone, type: types.NS, ttl: clusterTtl, data: { kind: 'name', target } }],
+    addressRecords(target, types.ANY, own),
+  );
+}
+
+/** The first `depth` labels stand before `svc`: [host, or _port._protocol,] service, namespace. */
+function resolveService(labels: Labels, type: number, depth: number, data: ZoneData): Resolution {
+  if (depth === 0) return empty;
+  const namespace = labels[depth - 1] ?? '';
+  if (depth === 1) return data.hasNamespace(namespace) ? empty : nothing;
+  const service = data.service(namespace, labels[depth - 2] ?? '');
   if (service === undefined) return nothing;
-  const slices = view.slices(namespace, serviceName);
-  const head = labels.slice(0, -2);
-  const base = `${serviceName}.${namespace}.svc.${zone}`;
-  if (service.spec?.type === 'ExternalName') {
-    if (head.length > 0) return nothing;
-    const target = (service.spec.externalName ?? '').replace(/\.$/, '');
-    return { exists: true, answers: [{ type: 'CNAME', name, ttl, data: target }], additionals: [], alias: target };
+  const heads = depth - 2;
+  if (service.records.kind === 'ExternalName') return heads === 0 ? resolveExternal(labels, service) : nothing;
+  const [first = '', second = ''] = labels;
+  if (heads === 0) {
+    // Without a ready endpoint there is no such name (specification 2.4.1).
+    if (service.records.kind === 'Headless' && service.hosts.size === 0) return nothing;
+    return type === types.SRV
+      ? resolvePorts(labels, type, service, '', '')
+      : found(addressRecords(labels, type, service.addresses));
   }
-  if (head.length === 0) return found(addressRecords(name, type, addressesOf(service, slices)));
-  const [first = '', second = ''] = head;
-  if (head.length <= 2 && first.startsWith('_') && (head.length === 1 || second.startsWith('_'))) {
-    return resolvePort(name, type, first.slice(1), second.slice(1), { service, slices, base });
+  if (heads === 1 && !first.startsWith('_')) {
+    const hosts = service.hosts.get(first);
+    if (hosts === undefined) return nothing;
+    if (type === types.SRV) return hostPorts(labels, hosts);
+    return found(
+      addressRecords(
+        labels,
+        type,
+        hosts.map(({ address }) => address),
+      ),
+    );
   }
-  if (head.length === 1) {
-    const hosts = usable(service, slices).filter(({ hostname }) => hostname === first);
-    return hosts.length === 0
-      ? nothing
-      : found(
-          addressRecords(
-            name,
-            type,
-            hosts.map((h) => h.address),
-          ),
-        );
+  if (heads === 2 && first.startsWith('_') && second.startsWith('_')) {
+    return resolvePorts(labels, type, service, first.slice(1), second.slice(1));
   }
   return nothing;
 }
 
-interface Host {
-  readonly hostname: string;
-  readonly address: string;
-  readonly slice: EndpointSlice;
+function resolveExternal(labels: Labels, { records }: ServiceEntry): Resolution {
+  // An address is no name to point to; what it leads to is nobody's to say.
+  const alias = parseAddress(records.externalName) === null ? parseName(records.externalName) : null;
+  if (alias === null) return empty;
+  const record: ResourceRecord = {
+    name: labels,
+    type: types.CNAME,
+    ttl: clusterTtl,
+    data: { kind: 'name', target: alias },
+  };
+  return { exists: true, answers: [record], additionals: [], alias };
 }
 
-/** Endpoints that DNS shows: ready ones, all of them when the Service publishes those too. */
-function usable(service: Service, slices: readonly EndpointSlice[]): Host[] {
-  const all = service.spec?.publishNotReadyAddresses ?? false;
-  return slices.flatMap((slice) =>
-    (slice.endpoints ?? [])
-      .filter((endpoint) => all || (endpoint.conditions?.ready ?? true))
-      .flatMap((endpoint) =>
-        endpoint.addresses.map((address) => ({ hostname: hostnameOf(endpoint, address), address, slice })),
-      ),
-  );
+function addressRecords(name: Labels, type: number, addresses: readonly Address[]): readonly ResourceRecord[] {
+  if (type !== types.A && type !== types.AAAA && type !== types.ANY) return [];
+  const records: ResourceRecord[] = [];
+  for (const { bytes, isIpv6 } of addresses) {
+    const kind = isIpv6 ? types.AAAA : types.A;
+    if (type === kind || type === types.ANY)
+      records.push({ name, type: kind, ttl: clusterTtl, data: { kind: 'bytes', bytes } });
+  }
+  return records;
 }
 
-/** The pod's hostname, else its address with dashes: `10-42-0-7`. */
-function hostnameOf(endpoint: Endpoint, address: string): string {
-  return endpoint.hostname || address.replace(/[.:]/g, '-');
+interface Target {
+  readonly labels: Labels;
+  readonly port: number;
+  readonly addresses: readonly Address[];
 }
 
-function isHeadless(service: Service): boolean {
-  return service.spec?.clusterIP === 'None';
-}
-
-function addressesOf(service: Service, slices: readonly EndpointSlice[]): readonly string[] {
-  if (isHeadless(service)) return [...new Set(usable(service, slices).map((h) => h.address))];
-  return service.spec?.clusterIPs ?? (service.spec?.clusterIP ? [service.spec.clusterIP] : []);
-}
-
-function addressRecords(name: string, type: string, addresses: readonly string[]): Answer[] {
-  return addresses.flatMap((data): Answer[] => {
-    const kind = data.includes(':') ? 'AAAA' : 'A';
-    return type === kind || type === 'ANY' ? [{ type: kind, name, ttl, data }] : [];
-  });
-}
-
-function resolvePort(
-  name: string,
-  type: string,
-  port: string,
-  protocol: string,
-  at: { readonly service: Service; readonly slices: readonly EndpointSlice[]; readonly base: string },
-): Resolution {
-  const matches = (p: { readonly name?: string; readonly protocol?: string }) =>
-    p.name === port && (protocol === '' || (p.protocol ?? 'TCP').toLowerCase() === protocol);
-  const targets: { host: string; port: number; addresses: readonly string[] }[] = [];
-  if (isHeadless(at.service)) {
-    for (const host of usable(at.service, at.slices)) {
-      for (const p of host.slice.ports ?? []) {
-        if (matches(p) && p.port !== undefined)
-          targets.push({ host: `${host.hostname}.${at.base}`, port: p.port, addresses: [host.address] });
-      }
-    }
+/** With an empty `port` all ports of the Service, also those without a name. */
+function resolvePorts(labels: Labels, type: number, service: ServiceEntry, port: string, protocol: string): Resolution {
+  const matches = (p: PortRecord) => port === '' || (p.name === port && p.protocol === protocol);
+  const targets: Target[] = [];
+  if (service.records.kind === 'Headless') {
+    for (const hosts of service.hosts.values()) targets.push(...targetsOf(hosts, service.labels, matches));
   } else {
-    for (const p of at.service.spec?.ports ?? []) {
-      if (matches(p)) targets.push({ host: at.base, port: p.port, addresses: addressesOf(at.service, at.slices) });
+    for (const p of service.records.ports) {
+      if (matches(p)) targets.push({ labels: service.labels, port: p.port, addresses: service.addresses });
     }
   }
-  if (targets.length === 0) return nothing;
-  if (type !== 'SRV') return found([]);
+  if (targets.length === 0) return port === '' ? empty : nothing;
+  return type === types.SRV ? srvRecords(labels, targets) : empty;
+}
+
+function hostPorts(labels: Labels, hosts: readonly HostEntry[]): Resolution {
+  const targets = targetsOf(hosts, labels.slice(1), () => true);
+  return targets.length === 0 ? empty : srvRecords(labels, targets);
+}
+
+/** One target for each name and port; a host of two families has both addresses behind the one name. */
+function targetsOf(
+  hosts: readonly HostEntry[],
+  service: Labels,
+  matches: (port: PortRecord) => boolean,
+): readonly Target[] {
+  const byPort = new Map<number, Address[]>();
+  for (const { ports, address } of hosts) {
+    for (const p of ports) {
+      if (!matches(p)) continue;
+      const addresses = byPort.get(p.port) ?? [];
+      addresses.push(address);
+      byPort.set(p.port, addresses);
+    }
+  }
+  const labels = [hosts[0]?.hostname ?? '', ...service];
+  return [...byPort].map(([port, addresses]) => ({ labels, port, addresses }));
+}
+
+function srvRecords(name: Labels, targets: readonly Target[]): Resolution {
   const weight = Math.max(1, Math.floor(100 / targets.length));
   const answers = targets.map(
-    (t): SrvAnswer => ({ type: 'SRV', name, ttl, data: { priority: 0, weight, port: t.port, target: t.host } }),
+    ({ labels, port }): ResourceRecord => ({
+      name,
+      type: types.SRV,
+      ttl: clusterTtl,
+      data: { kind: 'srv', priority: 0, weight, port, target: labels },
+    }),
   );
+  const hosts = new Map(targets.map((target) => [target.labels.join('.'), target]));
   return found(
     answers,
-    targets.flatMap((t) => addressRecords(t.host, 'ANY', t.addresses)),
+    [...hosts.values()].flatMap(({ labels, addresses }) => addressRecords(labels, types.ANY, addresses)),
   );
 }
 
-/** `10-42-0-7.default.pod.ZONE`: the address is in the name; whether such a pod runs is not checked, as k3s has it. */
-function resolvePod(name: string, type: string, labels: readonly string[], view: ClusterView): Resolution {
-  const [encoded = '', namespace] = labels;
-  if (namespace === undefined) return encoded === '' || view.hasNamespace(encoded) ? found([]) : nothing;
-  if (labels.length !== 2) return nothing;
-  const address = /^\d+-\d+-\d+-\d+$/.test(encoded) ? encoded.replaceAll('-', '.') : encoded.replaceAll('-', ':');
-  if (!ipaddr.isValid(address) || (!address.includes(':') && !ipaddr.IPv4.isValidFourPartDecimal(address)))
-    return nothing;
-  return found(addressRecords(name, type, [address]));
+/** `10-42-0-7.default.pod.ZONE`: the address is in the name; whether such a pod runs is not checked (`pods insecure`, as k3s has it). */
+function resolvePod(labels: Labels, type: number, depth: number, data: ZoneData): Resolution {
+  if (depth === 0) return empty;
+  if (depth > 2 || !data.hasNamespace(labels[depth - 1] ?? '')) return nothing;
+  if (depth === 1) return empty;
+  const [encoded = ''] = labels;
+  const address = parseAddress(encoded.replaceAll('-', /^\d+(-\d+){3}$/.test(encoded) ? '.' : ':'));
+  return address === null ? nothing : found(addressRecords(labels, type, [address]));
 }
 
-/** PTR of cluster IPs and of the endpoints of headless Services; null for addresses that are not the cluster's. */
-function resolveReverse(name: string, type: string, zone: string, view: ClusterView): Resolution | null {
-  const ip = addressOfReverseName(name);
-  if (ip === null) return null;
-  const pointer = (target: string) =>
-    found(type === 'PTR' || type === 'ANY' ? [{ type: 'PTR', name, ttl, data: target }] : []);
-  const service = view.serviceByIp(ip);
-  if (service !== undefined) return pointer(`${service.metadata.name}.${service.metadata.namespace}.svc.${zone}`);
-  for (const slice of view.slicesByIp(ip)) {
-    const namespace = slice.metadata.namespace ?? '';
-    const owner = view.service(namespace, slice.metadata.labels?.['kubernetes.io/service-name'] ?? '');
-    const endpoint = slice.endpoints?.find((e) => e.addresses.includes(ip));
-    if (owner === undefined || endpoint === undefined) continue;
-    if (isHeadless(owner) || endpoint.hostname) {
-      return pointer(`${hostnameOf(endpoint, ip)}.${owner.metadata.name}.${namespace}.svc.${zone}`);
+/** PTR of cluster IPs and of endpoints that have a name; null for addresses that are not the cluster's. */
+function resolveReverse(labels: Labels, type: number, data: ZoneData): Resolution | null {
+  const bytes = addressOfReverseName(labels);
+  if (bytes === null) return null;
+  const key = addressKey(bytes);
+  const targets: Labels[] = [];
+  for (const service of data.withAddress(key)) {
+    if (service.records.kind === 'ClusterIP' && service.addresses.some((a) => addressKey(a.bytes) === key)) {
+      return pointers(labels, type, [service.labels]);
+    }
+    for (const hosts of service.hosts.values()) {
+      for (const host of hosts) {
+        const isTold = host.isNamed || service.records.kind === 'Headless';
+        if (host.key === key && isTold) targets.push([host.hostname, ...service.labels]);
+      }
     }
   }
-  return null;
+  return targets.length === 0 ? null : pointers(labels, type, targets);
+}
+
+function pointers(name: Labels, type: number, targets: readonly Labels[]): Resolution {
+  if (type !== types.PTR && type !== types.ANY) return empty;
+  return found(targets.map((target) => ({ name, type: types.PTR, ttl: clusterTtl, data: { kind: 'name', target } })));
 }
 
 /** RFC 1035 3.5 and RFC 3596 2.5; null when the name is not a whole address. */
-export function addressOfReverseName(name: string): string | null {
-  const v4 = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.in-addr\.arpa$/.exec(name);
-  if (v4 !== null) return v4.slice(1).reverse().join('.');
-  const v6 = /^((?:[0-9a-f]\.){32})ip6\.arpa$/.exec(name);
-  if (v6 === null) return null;
-  const digits = (v6[1] ?? '').replaceAll('.', '').split('').reverse().join('');
-  return ipaddr.parse(digits.match(/.{4}/g)?.join(':') ?? '::').toString();
+export function addressOfReverseName(labels: Labels): Uint8Array | null {
+  const digits = labels.slice(0, -2).reverse();
+  if (labels.at(-2) === 'in-addr' && digits.length === 4) {
+    const isByte = (digit: string) => /^(0|[1-9]\d{0,2})$/.test(digit) && Number(digit) < 256;
+    return digits.every(isByte) ? Uint8Array.from(digits.map(Number)) : null;
+  }
+  if (labels.at(-2) !== 'ip6' || digits.length !== 32 || !digits.every((digit) => /^[0-9a-f]$/.test(digit)))
+    return null;
+  return Uint8Array.from(Buffer.from(digits.join(''), 'hex'));
 }
