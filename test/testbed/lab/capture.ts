@@ -1,6 +1,10 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { runCommand } from '../kubectl.ts';
+import { eventually, runCommand } from '../kubectl.ts';
 import type { HostProcess } from './machine.ts';
+
+/** How long tcpdump may take to do what it is asked, milliseconds. */
+const answerTimeoutMs = 10_000;
 
 /** What passes an interface, recorded by tcpdump(8) until it is disposed of. */
 export interface Capture extends AsyncDisposable {
@@ -24,11 +28,38 @@ export async function startCapture(
   const options = ['-i', device, '-w', file, '-U', '-Z', 'root', '--immediate-mode', '-s', '0', '-n'];
   const recording = place.start('tcpdump', [...options, filter]);
   recording.stdout.resume();
-  await listening(recording);
-  const stop = async () => {
+  let said = '';
+  recording.stderr.setEncoding('utf8').on('data', (chunk) => {
+    said += chunk;
+  });
+  await eventually('tcpdump listens', answerTimeoutMs, async () => {
+    if (recording.status !== undefined) return true;
+    return said.includes('listening on ') ? true : undefined;
+  });
+  if (recording.status !== undefined) throw new Error(`tcpdump ended with status ${recording.status}: ${said}`);
+
+  /** Whether all that the kernel saw was written, by tcpdump's last words on it. */
+  function isComplete(): boolean {
+    const report = /(\d+) packets? captured, (\d+) packets? received by filter, (\d+) packets? dropped/g;
+    const numbers = [...said.matchAll(report)].at(-1);
+    if (numbers === undefined) return false;
+    const [written = 0, seen, dropped = 0] = numbers.slice(1).map(Number);
+    // The kernel shows packets on loopback as they leave and as they arrive; libpcap takes the latter.
+    return (written + dropped) * (device === 'lo' ? 2 : 1) === seen;
+  }
+
+  async function stop(): Promise<void> {
+    if (recording.status !== undefined) return;
+    // Ended at once, it would leave out what the kernel has queued for it.
+    await eventually('tcpdump has written all that passed', answerTimeoutMs, async () => {
+      said = '';
+      recording.signal('SIGUSR1');
+      await Promise.race([once(recording.stderr, 'data'), recording.ended]);
+      return isComplete() || recording.status !== undefined ? true : undefined;
+    });
     recording.signal('SIGTERM');
     await recording.ended;
-  };
+  }
   return {
     file,
     stop,
@@ -42,22 +73,6 @@ export async function startCapture(
     contains: (bytes) => packetsOf(readFileSync(file)).some((packet) => packet.includes(bytes)),
     [Symbol.asyncDispose]: stop,
   };
-}
-
-async function listening(recording: HostProcess): Promise<void> {
-  let said = '';
-  const begun = new Promise<void>((resolve) => {
-    recording.stderr.setEncoding('utf8').on('data', (chunk) => {
-      said += chunk;
-      if (said.includes('listening on ')) resolve();
-    });
-  });
-  const failed = recording.ended.then((status) => {
-    throw new Error(`tcpdump ended with status ${status}: ${said}`);
-  });
-  await Promise.race([begun, failed]);
-  // That it ends later is nobody's failure.
-  failed.catch(() => {});
 }
 
 /** The packets of a pcap file written on this machine (draft-ietf-opsawg-pcap); a half-written last one is left out. */

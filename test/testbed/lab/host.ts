@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { CommandOptions, CommandResult } from '../kubectl.ts';
 import { type Capture, startCapture } from './capture.ts';
 import { collect, type HostProcess, type Machine, type StartOptions } from './machine.ts';
-import { type LinkState, type Segment, type Switch, shape } from './switch.ts';
+import { type LinkState, type Segment, type Switch, shaping } from './switch.ts';
 
 /** A machine of a lab, joined to its switch by one link. */
 export interface Host {
@@ -76,6 +76,7 @@ let captures = 0;
 export class LabHost implements Host, Link {
   private readonly parts: HostParts;
   private current: readonly string[];
+  private on = false;
   state: LinkState;
 
   constructor(parts: HostParts) {
@@ -138,14 +139,17 @@ export class LabHost implements Host, Link {
   }
 
   async powerOn(): Promise<void> {
-    await this.parts.machine.powerOn();
-    await this.parts.lan.ip([`link set ${this.port} master ${this.segment.bridge}`]);
-    await this.applyLink();
-    await this.must('ip', ['-batch', '-'], { input: `link set eth0 address ${this.parts.mac}\n` });
-    await this.configure();
+    const { machine, lan, mac } = this.parts;
+    await machine.powerOn();
+    this.on = true;
+    await lan.plug(this.port, this.segment, this.state);
+    const { mtu, rateMbit } = this.state;
+    await this.ip([`link set eth0 address ${mac} mtu ${mtu}`, ...this.addressing()]);
+    if (rateMbit !== undefined) await this.shape();
   }
 
   powerOff(): Promise<void> {
+    this.on = false;
     return this.parts.machine.powerOff();
   }
 
@@ -156,8 +160,7 @@ export class LabHost implements Host, Link {
 
   async changeAddress(addresses: readonly string[]): Promise<void> {
     this.current = addresses;
-    await this.must('ip', ['address', 'flush', 'dev', 'eth0', 'scope', 'global']);
-    await this.configure();
+    if (this.on) await this.ip(['address flush dev eth0 scope global', ...this.addressing()]);
   }
 
   cut(): Promise<void> {
@@ -183,28 +186,32 @@ export class LabHost implements Host, Link {
     const before = this.state;
     this.state = { ...before, ...change };
     await this.parts.applyRules();
-    await this.applyLink();
-    // The interface of a host whose carrier was away may have lost its routes.
-    if (!before.carrier && this.state.carrier) await this.configure();
+    if (!this.on) return;
+    const { mtu, carrier, rateMbit } = this.state;
+    if (mtu !== before.mtu) await this.ip([`link set eth0 mtu ${mtu}`]);
+    if (mtu !== before.mtu || carrier !== before.carrier) await this.parts.lan.setPort(this.port, this.state);
+    if (rateMbit !== before.rateMbit) await this.shape();
   }
 
-  /** Sets both ends of the link as `state` has it. */
-  private async applyLink(): Promise<void> {
-    const { mtu, rateMbit } = this.state;
-    await this.parts.lan.setPort({ name: this.port, state: this.state });
-    await this.must('ip', ['link', 'set', 'eth0', 'mtu', String(mtu)]);
-    if (rateMbit !== undefined) await this.must('tc', ['qdisc', 'replace', ...shape('eth0', rateMbit)]);
-    else await this.run('tc', ['qdisc', 'del', ...shape('eth0', undefined)]);
+  private async shape(): Promise<void> {
+    await this.parts.lan.inside('tc', shaping(this.port, this.state.rateMbit));
+    await this.must('tc', shaping('eth0', this.state.rateMbit));
   }
 
-  private async configure(): Promise<void> {
+  private addressing(): readonly string[] {
     const { ipv4Gateway, ipv6Gateway } = this.segment;
-    const lines = this.current.map((address) =>
-      address.includes(':') ? `address replace ${address}/64 dev eth0 nodad` : `address replace ${address}/24 dev eth0`,
-    );
-    lines.push('link set eth0 up', `route replace 0.0.0.0/0 via ${ipv4Gateway} dev eth0`);
-    if (this.current.some((address) => address.includes(':')))
-      lines.push(`route replace ::/0 via ${ipv6Gateway} dev eth0`);
+    const six = this.current.filter((address) => address.includes(':'));
+    const four = this.current.filter((address) => !six.includes(address));
+    return [
+      ...four.map((address) => `address replace ${address}/24 dev eth0`),
+      ...six.map((address) => `address replace ${address}/64 dev eth0 nodad`),
+      'link set eth0 up',
+      ...(four.length === 0 ? [] : [`route replace 0.0.0.0/0 via ${ipv4Gateway} dev eth0`]),
+      ...(six.length === 0 ? [] : [`route replace ::/0 via ${ipv6Gateway} dev eth0`]),
+    ];
+  }
+
+  private async ip(lines: readonly string[]): Promise<void> {
     await this.must('ip', ['-batch', '-'], { input: lines.map((line) => `${line}\n`).join('') });
   }
 }

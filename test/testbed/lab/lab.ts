@@ -91,9 +91,8 @@ export async function startLab(options: LabOptions): Promise<Lab> {
 
     async function addHost({ name: hostName, addresses, segment: number = 0 }: HostOptions): Promise<Host> {
       const segment = segmentOf(number);
-      await lan.ensureSegment(segment);
       const index = hosts.length + firstHostNumber;
-      const given = [`198.18.${number}.${index}`, ...(ipv6 ? [`fd00:198:18:${number}::${index}`] : [])];
+      const given = [`198.18.${number}.${index}`, ...(ipv6 ? [`${ipv6Prefix(number)}${index}`] : [])];
       const place = path.join(folder, hostName);
       const disk = path.join(place, 'disk');
       const own = path.join(place, 'files');
@@ -115,7 +114,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
         applyRules,
       });
       hosts.push(host);
-      const on = host.powerOn();
+      const on = lan.ensureSegment(segment).then(() => host.powerOn());
       opened.defer(async () => {
         // One that is still starting, because another one failed, would be missed.
         await on.catch(() => {});
@@ -149,8 +148,11 @@ export async function startLab(options: LabOptions): Promise<Lab> {
 }
 
 function segmentOf(number: number): Segment {
-  return { bridge: `lan-${number}`, ipv4Gateway: `198.18.${number}.1`, ipv6Gateway: `fd00:198:18:${number}::1` };
+  return { bridge: `lan-${number}`, ipv4Gateway: `198.18.${number}.1`, ipv6Gateway: `${ipv6Prefix(number)}1` };
 }
+
+/** Canonical in every segment, so that programs print the addresses as the lab gives them. */
+const ipv6Prefix = (segment: number) => `fd18:${(segment + 1).toString(16)}::`;
 
 /** What differs from the machine's own /etc. The switch answers no queries, and says so at once. */
 function writeEtc(etc: string, name: string, { ipv4Gateway }: Segment): void {

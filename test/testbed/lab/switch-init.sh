@@ -6,6 +6,8 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t tmpfs -o mode=755 tmpfs /run
 ip link set lo up
+# The addresses of bridges are used at once.
+echo 0 >/proc/sys/net/ipv6/conf/default/dad_transmits
 echo 1 >/proc/sys/net/ipv4/ip_forward
 echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
 echo "ready $outer"

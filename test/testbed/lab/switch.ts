@@ -80,25 +80,26 @@ export class Switch {
     await this.inside('nft', ['-f', '-'], rulesOf(ports, partitions));
   }
 
-  /** Plugs or unplugs a port, and sets what it lets through. */
-  async setPort({ name, state }: Port): Promise<void> {
-    await this.ip([`link set ${name} mtu ${state.mtu}`, `link set ${name} ${state.carrier ? 'up' : 'down'}`]);
-    await this.inside('tc', [
-      'qdisc',
-      state.rateMbit === undefined ? 'del' : 'replace',
-      ...shape(name, state.rateMbit),
-    ]).catch((error: unknown) => {
-      // Without a bound there may be nothing to take away.
-      if (state.rateMbit !== undefined) throw error;
-    });
+  /** Joins a port that was just made with its segment. */
+  async plug(port: string, { bridge }: Segment, state: LinkState): Promise<void> {
+    await this.ip([`link set ${port} master ${bridge}`, ...portLines(port, state)]);
+  }
+
+  async setPort(port: string, state: LinkState): Promise<void> {
+    await this.ip(portLines(port, state));
   }
 }
 
-/** The arguments of tc(8) after the verb. The queue holds 50 ms, as a small switch's does. */
-export function shape(device: string, rateMbit: number | undefined): readonly string[] {
-  if (rateMbit === undefined) return ['dev', device, 'root'];
+function portLines(port: string, { mtu, carrier }: LinkState): readonly string[] {
+  return [`link set ${port} mtu ${mtu}`, `link set ${port} ${carrier ? 'up' : 'down'}`];
+}
+
+/** The arguments of tc(8) that bound what leaves by a device, or take the bound away. The queue holds 50 ms. */
+export function shaping(device: string, rateMbit: number | undefined): readonly string[] {
+  if (rateMbit === undefined) return ['qdisc', 'del', 'dev', device, 'root'];
   const burst = Math.max(32_768, Math.ceil((rateMbit * 125_000) / 250));
-  return ['dev', device, 'root', 'tbf', 'rate', `${rateMbit}mbit`, 'burst', String(burst), 'latency', '50ms'];
+  const bound = ['rate', `${rateMbit}mbit`, 'burst', String(burst), 'latency', '50ms'];
+  return ['qdisc', 'replace', 'dev', device, 'root', 'tbf', ...bound];
 }
 
 /** The bridges' rules as nft(8) reads them: one transaction that replaces all. */
