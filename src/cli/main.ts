@@ -11,6 +11,8 @@ import { addReset } from './reset.ts';
 import { addServer } from './server.ts';
 import { addStatus } from './status.ts';
 import { addTest } from './test.ts';
+import { addToken } from './token.ts';
+import { addTunnel } from './tunnel.ts';
 import { addUp } from './up.ts';
 import { version } from './version.ts';
 
@@ -30,8 +32,10 @@ for (const add of [
   addReset,
   addServer,
   addAgent,
+  addToken,
   addKubectl,
   addImage,
+  addTunnel,
   addTest,
   addBench,
   addCompile,
