@@ -36,6 +36,21 @@ export function canonicalCidrProblem(text: string): string | undefined {
   return cidrProblem(text) ?? (prefix && canonicalProblem(text, `${ipText(networkOf(prefix))}/${prefix.length}`));
 }
 
+/** An address in its canonical form with its family, undefined for text that is none. IPv4 in IPv6 becomes IPv4. */
+export function canonicalIp(text: string): { readonly family: 'IPv4' | 'IPv6'; readonly text: string } | undefined {
+  const address = parseIp(text);
+  return address && { family: `IPv${address.family}`, text: ipText(address.bytes) };
+}
+
+/** The same for a prefix; bits beyond its length are cleared. */
+export function canonicalCidr(text: string): { readonly family: 'IPv4' | 'IPv6'; readonly text: string } | undefined {
+  const prefix = parseCidr(text);
+  if (prefix === undefined) return undefined;
+  const { address } = prefix;
+  const length = address.family === 4 && text.includes(':') ? Math.max(0, prefix.length - 96) : prefix.length;
+  return { family: `IPv${address.family}`, text: `${ipText(networkOf({ address, length }))}/${length}` };
+}
+
 function canonicalProblem(text: string, canonical: string): string | undefined {
   return text === canonical ? undefined : `must be in canonical form (${JSON.stringify(canonical)})`;
 }

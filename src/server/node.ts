@@ -12,7 +12,7 @@ import type { Node } from '../kube/types.gen.ts';
 import { ClusterDns } from '../network/dns/cluster-dns.ts';
 import { defaultResolvConf } from '../network/dns/resolv-conf.ts';
 import type { Podnet } from '../network/podnet/podnet.ts';
-import { ServiceProxy } from '../network/services/service-proxy.ts';
+import { removeServiceRules, ServiceProxy } from '../network/services/service-proxy.ts';
 import { createNodeAgent, type NodeAgent } from '../node/agent.ts';
 import { standardParts } from '../node/standard-parts.ts';
 import { createNodeAccess } from '../node/streaming/access.ts';
@@ -31,9 +31,11 @@ import { preparePodnet } from './pod-network.ts';
 import type { Progress } from './progress.ts';
 
 /** The node's software version as it shows in `kubectl get nodes`. */
-const kubeletVersion = 'v1.36.2+wherry1';
+export const kubeletVersion = 'v1.36.2+wherry1';
 const kubeletPort = 10250;
 const dnsPort = 53;
+/** Where kube-proxy tells its health, on every address: load balancers ask it from outside. */
+const proxyHealthPort = 10256;
 /** CoreDNS' own. */
 const dnsMetricsPort = 9153;
 /** How long the node may take to become Ready before the start is called failed. */
@@ -102,7 +104,8 @@ export async function startNode(environment: NodeEnvironment): Promise<RunningNo
         () => options.clusterDns.join(', '),
       );
     }
-    if (!options.disableKubeProxy) await progress.step('Services', () => startProxy(environment, node, stack));
+    if (options.disableKubeProxy) await removeServiceRules(serviceTable);
+    else await progress.step('Services', () => startProxy(environment, stack));
     if (!options.disable.includes('local-storage')) {
       const hostname = node.metadata.labels?.['kubernetes.io/hostname'] ?? options.nodeName;
       const storage = createLocalPathControllers({ name: options.nodeName, hostname });
@@ -246,15 +249,21 @@ async function startDns(
   await dns.start();
 }
 
-async function startProxy(environment: NodeEnvironment, node: Node, stack: AsyncDisposableStack): Promise<void> {
-  const { options, progress, informers, clock, log } = environment;
+async function startProxy(environment: NodeEnvironment, stack: AsyncDisposableStack): Promise<void> {
+  const { options, progress, client, informers, clock } = environment;
+  const { nodeName } = options;
+  const log = environment.log.child({ room: 'services' });
   const proxy = new ServiceProxy({
     informers,
+    events: stack.use(createEventRecorder({ client, clock, log, component: 'kube-proxy', host: nodeName })),
     clock,
-    log: log.child({ room: 'services' }),
-    nodeName: options.nodeName,
+    log,
+    nodeName,
     clusterCidrs: options.clusterCidrs,
-    podCidrs: node.spec?.podCIDRs ?? options.clusterCidrs,
+    serviceCidrs: options.serviceCidrs,
+    nodeIps: options.nodeIps,
+    nodePortAddresses: [],
+    healthPort: proxyHealthPort,
     ownAddresses: new Set(options.disable.includes('coredns') ? [] : options.clusterDns),
     table: serviceTable,
     onStatus: (problem) => progress.report('Services', problem === null ? 'running' : 'failed', problem ?? 'ready'),

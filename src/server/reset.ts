@@ -39,7 +39,8 @@ function tracesFile(dataDir: string): string {
   return path.join(pathsOf(dataDir).dataDir, 'server', 'traces.json');
 }
 
-async function readTraces(dataDir: string): Promise<Traces | null> {
+/** What the last start noted; null when there was none. */
+export async function readTraces(dataDir: string): Promise<Traces | null> {
   try {
     const value: unknown = JSON.parse(await readFile(tracesFile(dataDir), 'utf8'));
     if (!isObject(value)) return null;
@@ -87,7 +88,7 @@ export async function resetCluster(
   await unmountBelow([paths.dataDir, names.runFolder]);
   say('interfaces and rules');
   await tendFormerBridge(path.join(paths.agent, 'cni'), 'always');
-  await deleteTable('ip', serviceTable);
+  for (const family of ['ip', 'ip6'] as const) await deleteTable(family, serviceTable);
   await removePodnet(podNetworkTable);
   for (const address of traces?.clusterDns ?? []) await removeAddress(hostRange(address), 'lo');
   say('control groups');

@@ -98,7 +98,8 @@ async function readText(path: string): Promise<string | null> {
   }
 }
 
-async function setSysctl(name: string, value: string): Promise<void> {
+/** Sets a kernel setting, `net/ipv4/ip_forward`, unless it has the value. Throws TerminalError SYSCTL. */
+export async function setSysctl(name: string, value: string): Promise<void> {
   const path = join('/proc/sys', name);
   try {
     if ((await readFile(path, 'utf8')).trim() === value) return;

@@ -4,8 +4,11 @@ import { CommandError, run } from '../process/run.ts';
  * Carries out nft commands (nft(8)) as one transaction: all of them take effect at once, or none. Throws CommandError
  * whose message holds the line that the kernel refused.
  */
-export async function applyRules(script: string, signal?: AbortSignal): Promise<void> {
-  await run('nft', ['-f', '-'], { input: script, ...(signal === undefined ? {} : { signal }) });
+export async function applyRules(
+  script: string,
+  options: { readonly signal?: AbortSignal; readonly timeoutMs?: number } = {},
+): Promise<void> {
+  await run('nft', ['-f', '-'], { ...options, input: script });
 }
 
 /** Checks commands against the kernel without changing anything. */
