@@ -23,6 +23,7 @@ import { serviceAccountController } from './serviceaccount.ts';
 import { createServiceAccountTokensController, type ServiceAccountTokensOptions } from './serviceaccount-tokens.ts';
 import { statefulSetController } from './statefulset.ts';
 import { createTaintEvictionController } from './taint-eviction.ts';
+import { tokenCleanerController } from './token-cleaner.ts';
 import { ttlAfterFinishedController } from './ttl-after-finished.ts';
 import { claimProtectionController, volumeProtectionController } from './volume-protection.ts';
 
@@ -70,6 +71,7 @@ export function createControllers(options: ControllersOptions): readonly Control
     createTaintEvictionController(),
     createPodGcController(),
     createResourceQuotaController(),
+    tokenCleanerController,
     ...(certificateSigner ? [createCertificateController(certificateSigner)] : []),
     ...(sign ? [createServiceAccountTokensController({ rootCaPem, sign })] : []),
     ...(clusterCidrs.length > 0 ? [createNodeIpamController({ ...options, clusterCidrs })] : []),

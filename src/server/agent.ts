@@ -6,7 +6,7 @@ import { createManager } from '../runtime/manager.ts';
 import type { AgentOptions, NodeOptions } from './agent-options.ts';
 import { componentUser } from './component-user.ts';
 import { join, type Membership } from './join/join.ts';
-import { type RunningNode, startNode } from './node.ts';
+import { kubeletVersion, type RunningNode, startNode } from './node.ts';
 import { anyAddress } from './options.ts';
 import type { KeyPair } from './pki/certificates.ts';
 import { preflight } from './preflight.ts';
@@ -31,7 +31,11 @@ export async function runAgent(options: AgentOptions, environment: RunEnvironmen
     const membership = stack.use(
       await progress.step(
         'Cluster',
-        () => join({ options, paths, clock, log: log.child({ room: 'join' }), signal }),
+        () =>
+          join({
+            ...{ options, paths, clock, signal, version: kubeletVersion, log: log.child({ room: 'join' }) },
+            onWaiting: (why) => progress.report('Cluster', 'starting', why),
+          }),
         () => `${options.server}, as node ${options.nodeName}`,
       ),
     );

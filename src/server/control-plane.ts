@@ -7,6 +7,7 @@ import { ensureBootstrapObjects } from '../apiserver/rbac/bootstrap.ts';
 import { ClusterSecurity } from '../apiserver/security.ts';
 import { createNodeConnector } from '../apiserver/streaming/node-connector.ts';
 import { addStreamingSubresources } from '../apiserver/streaming/streaming.ts';
+import { versionInfo } from '../apiserver/version.ts';
 import type { Client } from '../client/client.ts';
 import { createClient } from '../client/client-impl.ts';
 import { createControllers } from '../controllers/all.ts';
@@ -25,6 +26,7 @@ import { familyOf, nthAddress, urlHost } from './address-ranges.ts';
 import { startCompaction } from './compaction.ts';
 import { componentUser } from './component-user.ts';
 import { startDiskReserve } from './disk-reserve.ts';
+import { Gate } from './join/gate.ts';
 import { addControllerMetrics, addDatastoreMetrics, addProcessMetrics, addSchedulerMetrics } from './metrics.ts';
 import type { ServerOptions } from './options.ts';
 import type { Paths } from './paths.ts';
@@ -48,6 +50,8 @@ export interface ControlPlane extends AsyncDisposable {
   /** The API as the cluster's superuser, for what the process itself needs. */
   readonly client: Client;
   readonly manager: Manager;
+  /** Who may be a node. */
+  readonly gate: Gate;
   /** The API as one of the cluster's own users. */
   clientFor(user: UserInfo): Client;
   /** From now on requests for this node's pods go to the agent in this process, without a socket. */
@@ -89,6 +93,12 @@ export async function startControlPlane(context: ControlPlaneOptions): Promise<C
     // Public: with it and a join token's hash a machine knows that it speaks to the right server.
     const authority = textAnswer(200, pki.serverAuthority.certificate);
     api.routes.add('/cacerts', { methods: ['GET'], handle: () => authority });
+    const clientFor = (user: UserInfo) => createClient(api.transport(user, userAgentOf(user)));
+    const client = clientFor(apiServerUser);
+    const signer = createRequestSigner(pki, clock);
+    const { clusterCidrs } = options;
+    const gate = new Gate({ client, clock, signer, clusterCidrs, version: versionInfo.gitVersion });
+    gate.serveOn(api.routes);
     const localNodes = new Map<string, () => Duplex>();
     addStreamingSubresources(api.subresources, {
       reader: api.reader,
@@ -103,8 +113,6 @@ export async function startControlPlane(context: ControlPlaneOptions): Promise<C
       }),
     });
     stack.use(startCompaction({ backend, clock, log: log.child({ room: 'datastore' }) }));
-    const clientFor = (user: UserInfo) => createClient(api.transport(user, userAgentOf(user)));
-    const client = clientFor(apiServerUser);
     await progress.step('First objects', async () => {
       await ensureBootstrapObjects(client);
       await ensureExtensionAuthentication(client, {
@@ -136,7 +144,7 @@ export async function startControlPlane(context: ControlPlaneOptions): Promise<C
           clusterCidrs: options.clusterCidrs,
           nodeMaskSizeIPv4: options.nodeCidrMaskSizeIpv4,
           nodeMaskSizeIPv6: options.nodeCidrMaskSizeIpv6,
-          certificateSigner: createRequestSigner(pki, clock),
+          certificateSigner: signer,
           signServiceAccountToken: async (account, secret) => security.issuer.secretToken(account, secret),
         }),
       ),
@@ -159,6 +167,7 @@ export async function startControlPlane(context: ControlPlaneOptions): Promise<C
       pki,
       client,
       manager,
+      gate,
       clientFor,
       attachNode: (nodeName, connect) => localNodes.set(nodeName, connect),
       [Symbol.asyncDispose]: () => owned.disposeAsync(),

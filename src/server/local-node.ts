@@ -7,7 +7,9 @@ import type { UserInfo } from '../kube/user.ts';
 import type { NodeAgent } from '../node/agent.ts';
 import { startUsageSampler } from '../node/stats/usage-sampler.ts';
 import type { ControlPlane } from './control-plane.ts';
-import { type RunningNode, startNode } from './node.ts';
+import { ensureNodePassword } from './join/node-password.ts';
+import { refusalOf } from './join/refusal.ts';
+import { kubeletVersion, type RunningNode, startNode } from './node.ts';
 import type { ServerOptions } from './options.ts';
 import type { Paths } from './paths.ts';
 import { ensureNodePki } from './pki/pki.ts';
@@ -27,6 +29,13 @@ export async function startLocalNode(context: LocalNodeOptions): Promise<Pick<Ru
   const { options, paths, controlPlane, clock } = context;
   const { manager, pki } = controlPlane;
   const user: UserInfo = { name: `system:node:${options.nodeName}`, groups: ['system:nodes', 'system:authenticated'] };
+  const { nodeName, nodeIps } = options;
+  const password = await ensureNodePassword(paths.agent);
+  try {
+    await controlPlane.gate.admit(user, { nodeName, password, nodeIps, version: kubeletVersion });
+  } catch (error) {
+    throw refusalOf(error) ?? error;
+  }
   const running = await startNode({
     ...context,
     client: controlPlane.clientFor(user),

@@ -1,5 +1,6 @@
 import { ensureAddons } from './addons.ts';
 import { startControlPlane } from './control-plane.ts';
+import { createNodePasswordController } from './join/node-password-controller.ts';
 import { ensureJoinObjects } from './join/objects.ts';
 import { ensureServerToken } from './join/server-token.ts';
 import { observeMachine } from './machine.ts';
@@ -29,6 +30,7 @@ export async function runServer(options: ServerOptions, environment: RunEnvironm
       await ensureJoinObjects(client, options);
       const authority = pki.serverAuthority.certificate;
       await ensureServerToken(client, { file: paths.nodeToken, given: options.token, authority });
+      await controlPlane.manager.run([createNodePasswordController()]);
     });
     if (options.disableAgent) return undefined;
     // A control plane alone does without the node's code and its memory.

@@ -1,11 +1,10 @@
 import path from 'node:path';
-import { createHttpsTransport } from '../../client/https-transport.ts';
 import type { Clock } from '../../core/clock.ts';
-import { describeError, errorCode, TransientError, WherryError } from '../../core/errors.ts';
-import { isReason } from '../../kube/status-error.ts';
+import { TransientError, WherryError } from '../../core/errors.ts';
 import { decodePem } from '../../wire/pem.ts';
 import { parseCertificate } from '../../wire/x509.ts';
 import { readIfPresent, writeAtomically } from '../pki/files.ts';
+import { clockProblem, notAServer, probeServer } from './probe.ts';
 import { authorityHashOf, type JoinToken } from './token.ts';
 
 /** How long a server that does not answer is asked before the first start gives up. */
@@ -72,55 +71,32 @@ function fileOf({ directory }: { readonly directory: string }): string {
 
 /** Nothing of ours is shown here: no certificate, no token. */
 async function ask({ server, clock, signal }: AuthorityOptions): Promise<string> {
-  using transport = createHttpsTransport({ server, insecureSkipTlsVerify: true });
   const deadline = clock.monotonic() + serverTimeoutMs;
   for (;;) {
     try {
-      return authorityIn(await transport.call({ method: 'GET', path: '/cacerts', signal }), server);
+      const probe = await probeServer(server, signal);
+      if (probe.status === 200) {
+        const certificate = authorityIn(probe.body, server);
+        const problem = clockProblem(probe, clock.now());
+        if (problem !== undefined) throw problem;
+        return certificate;
+      }
+      // A server that is starting refuses what its roles will allow.
+      if (![401, 403, 429, 503].includes(probe.status) || clock.monotonic() > deadline) throw notAServer(server);
     } catch (error) {
       signal.throwIfAborted();
-      // A server that is starting refuses what its roles will allow.
-      const isStarting = isReason(error, 'Forbidden', 'Unauthorized', 'ServiceUnavailable');
-      if (!(error instanceof TransientError) && !isStarting) throw notOurs(server, error);
-      if (clock.monotonic() > deadline) throw isStarting ? notOurs(server, error) : unreachableServer(server, error);
-      await clock.sleep(retryMs, signal);
+      if (!(error instanceof TransientError) || clock.monotonic() > deadline) throw error;
     }
+    await clock.sleep(retryMs, signal);
   }
 }
 
-function authorityIn(body: unknown, server: string): string {
-  if (typeof body !== 'string') throw notOurs(server);
+function authorityIn(body: string, server: string): string {
   try {
     const block = decodePem(body).find(({ label }) => label === 'CERTIFICATE');
     if (block !== undefined && parseCertificate(block.der).ca) return body;
   } catch (cause) {
-    throw notOurs(server, cause);
+    throw notAServer(server, cause);
   }
-  throw notOurs(server);
-}
-
-function notOurs(server: string, cause?: unknown): WherryError {
-  return cause instanceof WherryError && cause.code === 'NOT_A_SERVER'
-    ? cause
-    : new WherryError('NOT_A_SERVER', `what answers at ${server} is no Wherry server`, {
-        ...(cause === undefined ? {} : { cause }),
-        hint: 'give --server the URL of the Kubernetes API, https://HOST:6443',
-      });
-}
-
-/** In one line why the server can't be reached, and what may help. */
-export function unreachableServer(server: string, cause: unknown): WherryError {
-  for (let error: unknown = cause; error instanceof Error; error = error.cause) {
-    if (errorCode(error) === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-      const { hostname } = new URL(server);
-      return new WherryError('SERVER_NAME', `the server's certificate is not valid for ${hostname}`, {
-        cause,
-        hint: `start the server with --tls-san ${hostname}, or give --server an address that it knows`,
-      });
-    }
-  }
-  return new WherryError('SERVER_UNREACHABLE', describeError(cause), {
-    cause,
-    hint: `see on the server whether it runs (wherry status), and from here whether ${server}/cacerts answers`,
-  });
+  throw notAServer(server);
 }

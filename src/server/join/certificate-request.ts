@@ -29,20 +29,19 @@ export interface CertificateOrder {
   readonly key: KeyObject;
 }
 
-/**
- * Has the cluster sign a certificate for a node's own key (certificates.k8s.io), which never leaves this machine.
- * Resolves with its PEM. Throws WherryError CERTIFICATE_DENIED, or CERTIFICATE_WAITS when nobody approved in time.
- */
-export async function requestCertificate(
-  client: Client,
-  { purpose, nodeName, names, key }: CertificateOrder,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<string> {
+/** An order that the cluster knows, as a CertificateSigningRequest of that name. */
+export interface PlacedOrder {
+  readonly name: string;
+  readonly order: CertificateOrder;
+}
+
+/** Asks the cluster to sign a certificate for a node's own key (certificates.k8s.io), which never leaves this machine. */
+export async function placeOrder(client: Client, order: CertificateOrder, signal: AbortSignal): Promise<PlacedOrder> {
+  const { purpose, nodeName, names, key } = order;
   const subject = { commonName: `system:node:${nodeName}`, organizations: ['system:nodes'] };
   const pem = encodePem('CERTIFICATE REQUEST', signRequest(subject, names, createPublicKey(key), key));
   const { signerName, usages } = purposes[purpose];
-  const made = await client.create(
+  const { metadata } = await client.create(
     certificatesigningrequests,
     {
       apiVersion: 'certificates.k8s.io/v1',
@@ -52,7 +51,19 @@ export async function requestCertificate(
     },
     { signal },
   );
-  const name = made.metadata.name ?? '';
+  return { name: metadata.name ?? '', order };
+}
+
+/**
+ * Resolves with the certificate's PEM. Throws WherryError CERTIFICATE_DENIED, or TransientError CERTIFICATE_WAITS when nobody approved in
+ * time.
+ */
+export async function awaitCertificate(
+  client: Client,
+  { name, order: { purpose, nodeName } }: PlacedOrder,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<string> {
   const deadline = clock.monotonic() + approvalTimeoutMs;
   for (;;) {
     const certificate = issued(await client.get(certificatesigningrequests, { name }, { signal }), purpose);

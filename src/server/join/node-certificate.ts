@@ -7,7 +7,7 @@ import type { Log } from '../../core/log.ts';
 import { type AltNames, addressBytes, type Certificate } from '../../wire/x509.ts';
 import { ensureKey, type KeyPair, keyPem, type ReadCertificate, readCertificate } from '../pki/certificates.ts';
 import { writeAtomically } from '../pki/files.ts';
-import { type NodeCertificatePurpose, requestCertificate } from './certificate-request.ts';
+import { awaitCertificate, type NodeCertificatePurpose, type PlacedOrder, placeOrder } from './certificate-request.ts';
 
 export interface NodeCertificateOptions {
   readonly purpose: NodeCertificatePurpose;
@@ -56,16 +56,25 @@ export class NodeCertificate {
     const kept = await readCertificate(`${this.#file}.crt`);
     const publicKey = createPublicKey(key).export({ type: 'spki', format: 'der' });
     if (kept === undefined || !this.#holds(kept) || !kept.der.includes(publicKey)) return undefined;
-    this.#take(kept, { certificate: kept.text, key: keyPem(key) });
+    this.#keepIn(kept, { certificate: kept.text, key: keyPem(key) });
     return this.#pair;
   }
 
   /** Asks the cluster for one with the node's key. It is in force, but not kept until `keep`. */
   async request(client: Client, signal: AbortSignal): Promise<KeyPair> {
-    const { purpose, nodeName, names, clock } = this.#options;
-    const key = await ensureKey(`${this.#file}.key`);
-    const certificate = await requestCertificate(client, { purpose, nodeName, names, key }, clock, signal);
-    this.#pair = { certificate, key: keyPem(key) };
+    const order = await this.order(client, signal);
+    return await this.take(await awaitCertificate(client, order, this.#options.clock, signal));
+  }
+
+  /** Only asks; somebody else approves. */
+  async order(client: Client, signal: AbortSignal): Promise<PlacedOrder> {
+    const { purpose, nodeName, names } = this.#options;
+    return await placeOrder(client, { purpose, nodeName, names, key: await ensureKey(`${this.#file}.key`) }, signal);
+  }
+
+  /** What was ordered is in force from now on. */
+  async take(certificate: string): Promise<KeyPair> {
+    this.#pair = { certificate, key: keyPem(await ensureKey(`${this.#file}.key`)) };
     return this.#pair;
   }
 
@@ -74,7 +83,7 @@ export class NodeCertificate {
     const file = `${this.#file}.crt`;
     await writeAtomically(file, this.#pair.certificate, 0o600);
     const kept = await readCertificate(file);
-    if (kept !== undefined) this.#take(kept, this.#pair);
+    if (kept !== undefined) this.#keepIn(kept, this.#pair);
   }
 
   /** Renews it in time until the signal aborts; `renewed` is told of each new one. */
@@ -111,7 +120,7 @@ export class NodeCertificate {
     );
   }
 
-  #take({ certificate }: ReadCertificate, pair: KeyPair): void {
+  #keepIn({ certificate }: ReadCertificate, pair: KeyPair): void {
     this.#pair = pair;
     this.#renewAt = renewalTime(certificate, this.#share);
   }

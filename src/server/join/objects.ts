@@ -15,9 +15,8 @@ import type {
 import { localPathAccount } from '../addons.ts';
 import type { ServerOptions } from '../options.ts';
 import { encodeSettings, settingsKey } from './cluster-settings.ts';
-
-/** The group that a join token puts its bearer in. */
-export const joinGroup = 'system:bootstrappers:wherry:default-node-token';
+import { joinPath, tokenStatePath } from './gate.ts';
+import { joinGroup } from './join-group.ts';
 
 const rbac = 'rbac.authorization.k8s.io';
 const apiVersion = `${rbac}/v1`;
@@ -34,13 +33,17 @@ export async function ensureJoinObjects(client: Client, options: ServerOptions):
   const objects: readonly (readonly [Resource, KubeObject])[] = [
     [configmaps, settingsMap(options)],
     // The door for those who have no more than a token.
-    [clusterroles, clusterRole('wherry:public-certificates', [{ nonResourceURLs: ['/cacerts'], verbs: ['get'] }])],
+    [
+      clusterroles,
+      clusterRole('wherry:public-certificates', [
+        { nonResourceURLs: ['/cacerts'], verbs: ['get'] },
+        { nonResourceURLs: [tokenStatePath], verbs: ['post'] },
+      ]),
+    ],
+    [clusterroles, clusterRole('wherry:node-join', [{ nonResourceURLs: [joinPath], verbs: ['post'] }])],
+    [clusterrolebindings, clusterBinding('wherry:node-join', 'wherry:node-join', [group(joinGroup), allNodes])],
     [clusterrolebindings, clusterBinding('wherry:public-certificates', 'wherry:public-certificates', anybody)],
     [clusterrolebindings, clusterBinding('wherry:kubelet-bootstrap', 'system:node-bootstrapper', [group(joinGroup)])],
-    [
-      clusterrolebindings,
-      clusterBinding('wherry:node-autoapprove-bootstrap', `${requestsRole}:nodeclient`, [group(joinGroup)]),
-    ],
     [
       clusterrolebindings,
       clusterBinding('wherry:node-autoapprove-certificate-rotation', `${requestsRole}:selfnodeclient`, [allNodes]),
@@ -50,6 +53,13 @@ export async function ensureJoinObjects(client: Client, options: ServerOptions):
       clusterrolebindings,
       clusterBinding('wherry:kubelet-serving-approver', 'wherry:kubelet-serving-approver', [
         { kind: 'ServiceAccount', name: 'certificate-controller', namespace },
+      ]),
+    ],
+    [roles, role('wherry:node-password-controller', [removeSecrets])],
+    [
+      rolebindings,
+      binding('wherry:node-password-controller', 'wherry:node-password-controller', [
+        { kind: 'ServiceAccount', name: 'node-password-controller', namespace },
       ]),
     ],
     // Services and DNS on each node follow the endpoints of the whole cluster.
@@ -68,6 +78,7 @@ export async function ensureJoinObjects(client: Client, options: ServerOptions):
     [rolebindings, binding('wherry:node-local-path', 'wherry:node-local-path')],
   ];
   await Promise.all(objects.map(([resource, object]) => ensureLatest(client, resource, object)));
+  await withdraw(client, clusterrolebindings, 'wherry:node-autoapprove-bootstrap');
 }
 
 const requestsRole = 'system:certificates.k8s.io:certificatesigningrequests';
@@ -77,6 +88,7 @@ const approveServing: PolicyRule = {
   resourceNames: ['kubernetes.io/kubelet-serving'],
   verbs: ['approve'],
 };
+const removeSecrets: PolicyRule = { apiGroups: [''], resources: ['secrets'], verbs: ['get', 'delete'] };
 const readSettings: PolicyRule = {
   apiGroups: [''],
   resources: ['configmaps'],
@@ -107,10 +119,16 @@ function clusterBinding(name: string, roleName: string, subjects: RbacV1Subject[
   return { apiVersion, kind: 'ClusterRoleBinding', metadata: { name }, roleRef, subjects };
 }
 
-/** To all nodes. */
-function binding(name: string, roleName: string): RoleBinding {
+function binding(name: string, roleName: string, subjects: RbacV1Subject[] = [allNodes]): RoleBinding {
   const roleRef = { apiGroup: rbac, kind: 'Role', name: roleName };
-  return { apiVersion, kind: 'RoleBinding', metadata: { name, namespace }, roleRef, subjects: [allNodes] };
+  return { apiVersion, kind: 'RoleBinding', metadata: { name, namespace }, roleRef, subjects };
+}
+
+/** A right that earlier versions gave: with a token alone, a machine could become any node. */
+async function withdraw(client: Client, resource: Resource, name: string): Promise<void> {
+  await client.delete(resource, { name }).catch((error: unknown) => {
+    if (!isReason(error, 'NotFound')) throw error;
+  });
 }
 
 /** Makes the object, or replaces what stands; a write that changes nothing leaves the object as it was. */

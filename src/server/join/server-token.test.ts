@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { type SecuredServer, startSecuredServer } from '../../../test/testbed/secured-server.ts';
 import { tokenreviews } from '../../kube/resources.gen.ts';
-import { joinGroup } from './objects.ts';
+import { joinGroup } from './join-group.ts';
 import { ensureServerToken } from './server-token.ts';
 import { authorityHashOf, parseJoinToken } from './token.ts';
 

@@ -4,7 +4,8 @@ import { secrets } from '../../kube/resources.gen.ts';
 import { isReason } from '../../kube/status-error.ts';
 import type { Secret } from '../../kube/types.gen.ts';
 import { readIfPresent, writeAtomically } from '../pki/files.ts';
-import { joinGroup } from './objects.ts';
+import { encodeToken, tokenNamespace, tokenSecretName } from './bootstrap-token.ts';
+import { joinGroup } from './join-group.ts';
 import { type Credentials, formatJoinToken, newCredentials, parseJoinToken } from './token.ts';
 
 export interface ServerTokenOptions {
@@ -19,15 +20,16 @@ export interface ServerTokenOptions {
 /** Sees to it that the join token of the file is the one that the API server accepts; a former one no longer is. */
 export async function ensureServerToken(client: Client, options: ServerTokenOptions): Promise<void> {
   const { file, given, authority } = options;
-  const kept = await readKept(file);
+  const kept = await readServerToken(file);
   const credentials = given === undefined ? (kept ?? newCredentials()) : parseJoinToken(given).credentials;
   await writeSecret(client, secretOf(credentials));
   // The file last: after a crash in between, the next start finds the former token and removes it.
   await writeAtomically(file, `${formatJoinToken(authority, credentials)}\n`, 0o600);
-  if (kept !== undefined && kept.id !== credentials.id) await removeSecret(client, secretName(kept));
+  if (kept !== undefined && kept.id !== credentials.id) await removeSecret(client, tokenSecretName(kept.id));
 }
 
-async function readKept(file: string): Promise<Credentials | undefined> {
+/** The credentials that the file holds; undefined when there is no file. Throws WherryError JOIN_TOKEN_UNREADABLE. */
+export async function readServerToken(file: string): Promise<Credentials | undefined> {
   const text = await readIfPresent(file);
   if (text === undefined) return undefined;
   try {
@@ -40,22 +42,14 @@ async function readKept(file: string): Promise<Credentials | undefined> {
   }
 }
 
-const secretName = ({ id }: Credentials) => `bootstrap-token-${id}`;
-
 function secretOf(credentials: Credentials): Secret {
-  return {
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata: { name: secretName(credentials), namespace: 'kube-system' },
-    type: 'bootstrap.kubernetes.io/token',
-    stringData: {
-      description: 'With this token machines join the cluster (wherry agent).',
-      'token-id': credentials.id,
-      'token-secret': credentials.secret,
-      'usage-bootstrap-authentication': 'true',
-      'auth-extra-groups': joinGroup,
-    },
-  };
+  return encodeToken({
+    credentials,
+    description: 'With this token machines join the cluster (wherry agent).',
+    expiresAt: undefined,
+    usages: ['authentication'],
+    groups: [joinGroup],
+  });
 }
 
 async function writeSecret(client: Client, secret: Secret): Promise<void> {
@@ -68,7 +62,7 @@ async function writeSecret(client: Client, secret: Secret): Promise<void> {
 }
 
 async function removeSecret(client: Client, name: string): Promise<void> {
-  await client.delete(secrets, { namespace: 'kube-system', name }).catch((error: unknown) => {
+  await client.delete(secrets, { namespace: tokenNamespace, name }).catch((error: unknown) => {
     if (!isReason(error, 'NotFound')) throw error;
   });
 }

@@ -39,6 +39,11 @@ export function parseJoinToken(text: string): JoinToken {
   return { credentials: credentialsOf(trimmed) };
 }
 
+/** The id of a token that is given whole, in any form, or by its id. */
+export function tokenIdOf(text: string): string {
+  return /^[a-z0-9]{6}$/.test(text) ? text : parseJoinToken(text).credentials.id;
+}
+
 /** The secure format, for the file from which users copy it. */
 export function formatJoinToken(authorityPem: string, { id, secret }: Credentials): string {
   return `K10${authorityHashOf(authorityPem)}::${id}.${secret}`;
