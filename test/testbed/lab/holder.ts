@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
+import type { Duplex } from 'node:stream';
 import type { HostProcess, StartOptions } from './machine.ts';
 
 /** How long the first process of a host may take to set up, milliseconds. */
@@ -14,13 +15,16 @@ const readyTimeoutMs = 30_000;
 export interface Holder {
   /** Of the first process, as this test sees it. */
   readonly pid: number;
+  /** Descriptor 3 of the first process. */
+  readonly channel: Duplex;
   /** Kills everything in the namespaces and resolves when they are empty. */
   kill(): Promise<void>;
 }
 
 /** Runs a script of this folder that prints `ready PID` once all is set up. */
 export async function startHolder(command: string, args: readonly string[]): Promise<Holder> {
-  const child = spawn(command, args, { stdio: 'pipe', detached: true, cwd: '/' });
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe', 'pipe'], detached: true, cwd: '/' });
+  const channel = child.stdio[3] as Duplex;
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
   let stderr = '';
   child.stderr.on('data', (chunk) => {
@@ -49,9 +53,14 @@ export async function startHolder(command: string, args: readonly string[]): Pro
     });
     return {
       pid,
+      channel,
       async kill() {
         // Whoever started the first process takes leave of it, which is after the last of the others has ended.
-        if (child.exitCode === null && child.signalCode === null) process.kill(pid, 'SIGKILL');
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch (error) {
+          if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+        }
         await ended;
       },
     };

@@ -125,7 +125,8 @@ export class LabHost implements Host, Link {
   }
 
   async writeFile(file: string, content: string): Promise<void> {
-    await this.must('sh', ['-c', 'mkdir -p "$1" && cat >"$2"', 'sh', path.dirname(file), file], { input: content });
+    const script = 'mkdir -p "$1" && cat >"$2" && sync "$2"';
+    await this.must('sh', ['-c', script, 'sh', path.dirname(file), file], { input: content });
   }
 
   readFile(file: string): Promise<string> {

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { scriptPath } from './holder.ts';
 import { type Host, LabHost } from './host.ts';
+import type { Machine } from './machine.ts';
 import { NamespaceMachine } from './namespace-machine.ts';
 import {
   type AgentOptions,
@@ -18,6 +19,7 @@ import {
   startServer,
 } from './nodes.ts';
 import { type Partition, type Segment, Switch } from './switch.ts';
+import { UmlMachine } from './uml-machine.ts';
 
 export interface LabOptions {
   /** For names that a reader meets; need not be unique. */
@@ -31,6 +33,10 @@ export interface LabOptions {
 }
 
 export interface HostOptions {
+  /** `uml` is a host with a kernel of its own, user-mode Linux; `namespace`, which is meant when absent, shares this one. */
+  readonly kind?: Machine['kind'];
+  /** Of a host with a kernel of its own, MiB; 1024 when absent. */
+  readonly memoryMiB?: number;
   /** Also its host name and what other hosts of the lab know it by. */
   readonly name: string;
   /** In place of those that the lab gives: one IPv4 first, then IPv6, in the segment's ranges. */
@@ -89,7 +95,8 @@ export async function startLab(options: LabOptions): Promise<Lab> {
         partitions,
       );
 
-    async function addHost({ name: hostName, addresses, segment: number = 0 }: HostOptions): Promise<Host> {
+    async function addHost(wanted: HostOptions): Promise<Host> {
+      const { name: hostName, addresses, segment: number = 0, kind = 'namespace', memoryMiB = 1024 } = wanted;
       const segment = segmentOf(number);
       const index = hosts.length + firstHostNumber;
       const given = [`198.18.${number}.${index}`, ...(ipv6 ? [`${ipv6Prefix(number)}${index}`] : [])];
@@ -99,7 +106,10 @@ export async function startLab(options: LabOptions): Promise<Lab> {
       mkdirSync(own, { recursive: true });
       const port = `port-${hosts.length + 1}`;
       writeEtc(path.join(disk, 'etc'), hostName, segment);
-      const machine = new NamespaceMachine({ name: hostName, disk, cgroup: `${cgroup}/${hostName}`, port, lan });
+      const machine =
+        kind === 'uml'
+          ? new UmlMachine({ name: hostName, place, memoryMiB, port, lan })
+          : new NamespaceMachine({ name: hostName, disk, cgroup: `${cgroup}/${hostName}`, port, lan });
       const host = new LabHost({
         name: hostName,
         machine,
