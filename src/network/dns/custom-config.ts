@@ -84,7 +84,7 @@ function readServerBlock({
 
 /** `example.local:53`, `dns://example.local`. */
 function zoneOf(key: string, line: number): string {
-  const match = /^(?:dns:\/\/)?([^:/]+)(?::(\d+))?$/.exec(key);
+  const match = /^(?:dns:\/\/)?([\w.-]+)(?::(\d+))?$/.exec(key);
   const [, name = '', port = '53'] = match ?? [];
   if (match === null || parseName(name) === null) {
     throw new CorefileError(

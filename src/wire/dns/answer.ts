@@ -40,6 +40,7 @@ export function readAnswer(message: Buffer): WholeAnswer {
   const flags = message.readUInt16BE(2);
   if (message.readUInt16BE(4) !== 1) throw new MalformedMessage('not one question');
   const questionEnd = skipName(message, headerBytes) + 4;
+  if (questionEnd > message.length) throw new MalformedMessage('the question is cut off');
   const counts = [message.readUInt16BE(6), message.readUInt16BE(8), message.readUInt16BE(10)] as const;
   const ttlOffsets: number[] = [];
   let rcode = flags & flagBits.rcode;
