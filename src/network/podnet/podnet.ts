@@ -292,7 +292,7 @@ export class Podnet implements AsyncDisposable {
     const summary = `${this.#backendText()}, MTU ${plan?.mtu ?? 'unknown'}, joined with ${reached} other node${reached === 1 ? '' : 's'}`;
     onStatus({ problem: text, summary });
     if (node === undefined) return;
-    const condition = { isUp: problem === null, message: text ?? summary };
+    const condition = { isUp: problem === null, message: text ?? `the pod network (${this.#backendText()}) is up` };
     writeCondition(client, node, condition, clock).catch((thrown: unknown) => {
       log.warn('the condition of the pod network was not written', { error: describeError(thrown) });
       this.#changed();
