@@ -43,6 +43,7 @@ export const componentNames = [
   'servicelb',
   'traefik',
   'network-policy',
+  'tunnel',
 ] as const;
 
 /**

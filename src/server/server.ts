@@ -1,4 +1,5 @@
 import { ensureAddons } from './addons.ts';
+import { componentUser } from './component-user.ts';
 import { startControlPlane } from './control-plane.ts';
 import { createNodePasswordController } from './join/node-password-controller.ts';
 import { ensureJoinObjects } from './join/objects.ts';
@@ -9,6 +10,7 @@ import type { ServerOptions } from './options.ts';
 import { preflight } from './preflight.ts';
 import { recordTraces } from './reset.ts';
 import { type RunEnvironment, runUntilStopped } from './run.ts';
+import { serveTunnels } from './tunnels.ts';
 
 /**
  * Runs the cluster's server on this machine: control plane, and unless told otherwise this machine's node. Resolves when
@@ -32,6 +34,11 @@ export async function runServer(options: ServerOptions, environment: RunEnvironm
       await ensureServerToken(client, { file: paths.nodeToken, given: options.token, authority });
       await controlPlane.manager.run([createNodePasswordController()]);
     });
+    if (!options.disable.includes('tunnel')) {
+      const clientFor = (name: string) => controlPlane.clientFor(componentUser(name));
+      const { nodeName } = options;
+      stack.use(await serveTunnels({ client, clientFor, nodeName, clock, log: log.child({ room: 'tunnel' }) }));
+    }
     if (options.disableAgent) return undefined;
     // A control plane alone does without the node's code and its memory.
     const { startLocalNode } = await import('./local-node.ts');

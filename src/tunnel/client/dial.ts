@@ -6,7 +6,7 @@ import { exporterBytes, exporterLabel } from '../proof.ts';
 import { authorityOf, type Remote } from '../remote.ts';
 
 /** An exit that does not answer. */
-const dialTimeoutMs = 8_000;
+const dialTimeoutMs = 4_000;
 /** A connection without traffic is tried by the kernel after this time, milliseconds. */
 const keepAliveMs = 15_000;
 
