@@ -128,7 +128,9 @@ describe('the addresses of Services', () => {
       'small 173.30.1.240',
     ]);
     const upgraded = request('a/1', { ...both, familyPolicy: 'PreferDualStack', current: ['10.0.0.1'] });
-    assert.deepEqual(results([dual], upgraded), ['dual 10.0.0.0 fd00::']);
+    assert.deepEqual(results([dual], upgraded), ['dual 10.0.0.1 fd00::']);
+    const required = request('a/1', { ...both, familyPolicy: 'RequireDualStack', current: ['173.30.1.240'] });
+    assert.deepEqual(results([small, dual], required), ['dual 10.0.0.0 fd00::']);
   });
 
   it('come from pools for the Service first, by priority', () => {

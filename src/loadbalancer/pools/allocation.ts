@@ -33,17 +33,35 @@ export type Allocation =
   | { readonly ok: false; readonly message: string };
 
 /**
- * Gives each Service its addresses. Pure: who has addresses that are still right keeps them; the others get theirs after
- * that, in the order given. So an address is never given twice, and moves only when its Service or its pool ask for it.
+ * Gives each Service its addresses. Pure: who has addresses that are still right keeps them; then those get a second one
+ * who may have one of each family; then the others get theirs, in the order given. So an address is never given twice, and
+ * moves only when its Service or its pool ask for it.
  */
 export function allocate(pools: readonly Pool[], requests: readonly AddressRequest[]): ReadonlyMap<string, Allocation> {
   const uses = new AddressUses();
   const allocations = new Map<string, Allocation>();
+  const kept: [AddressRequest, Pool][] = [];
   const waiting: AddressRequest[] = [];
   for (const request of requests) {
-    const kept = keep(pools, request, uses);
-    if (kept === undefined) waiting.push(request);
-    else allocations.set(request.key, kept);
+    const pool = poolToStayIn(pools, request, uses);
+    if (pool === undefined) waiting.push(request);
+    else {
+      uses.add(request, request.current);
+      kept.push([request, pool]);
+    }
+  }
+  for (const [request, pool] of kept) {
+    const added = missingFamilies(pool, request)
+      .map((family) => freeAddress(pool, family, request, uses))
+      .filter((address) => address !== undefined);
+    const addresses = [...request.current, ...added];
+    if (request.familyPolicy === 'RequireDualStack' && addresses.length < 2) {
+      uses.remove(request, request.current);
+      waiting.push(request);
+      continue;
+    }
+    uses.add(request, added);
+    allocations.set(request.key, { ok: true, addresses, pool: pool.name });
   }
   for (const request of waiting) {
     const found = find(pools, request, uses);
@@ -53,7 +71,8 @@ export function allocate(pools: readonly Pool[], requests: readonly AddressReque
   return allocations;
 }
 
-function keep(pools: readonly Pool[], request: AddressRequest, uses: AddressUses): Allocation | undefined {
+/** The pool of the addresses that a Service has, when it may keep them all. */
+function poolToStayIn(pools: readonly Pool[], request: AddressRequest, uses: AddressUses): Pool | undefined {
   const { current } = request;
   const [first = ''] = current;
   const pool = poolOf(pools, first);
@@ -61,10 +80,25 @@ function keep(pools: readonly Pool[], request: AddressRequest, uses: AddressUses
   if (request.addresses.length > 0 && !sameAddresses(request.addresses, current)) return undefined;
   if (request.pool !== undefined && request.pool !== pool.name) return undefined;
   if (request.addresses.length === 0 && request.pool === undefined && !admits(pool, request)) return undefined;
-  if (!hasRightFamilies(pool, request, current)) return undefined;
-  if (current.some((address) => uses.obstacle(request, address) !== undefined)) return undefined;
-  uses.add(request, current);
-  return { ok: true, addresses: current, pool: pool.name };
+  if (!mayKeepFamilies(request)) return undefined;
+  return current.every((address) => uses.obstacle(request, address) === undefined) ? pool : undefined;
+}
+
+function mayKeepFamilies(request: AddressRequest): boolean {
+  const standing = request.current.map(familyOf);
+  if (request.addresses.length > 0) return familiesFit(request, standing);
+  if (request.familyPolicy === 'SingleStack') return standing.length === 1 && standing[0] === request.families[0];
+  return standing.every((family) => request.families.includes(family));
+}
+
+function missingFamilies(pool: Pool, request: AddressRequest): readonly Family[] {
+  if (request.addresses.length > 0) return [];
+  const standing = request.current.map(familyOf);
+  return wantedFamilies(pool, request).filter((family) => !standing.includes(family));
+}
+
+function familyOf(address: string): Family {
+  return address.includes(':') ? 'IPv6' : 'IPv4';
 }
 
 function find(pools: readonly Pool[], request: AddressRequest, uses: AddressUses): Allocation {
@@ -110,7 +144,7 @@ function requested(pools: readonly Pool[], request: AddressRequest, uses: Addres
     found.push(address);
   }
   if (from === undefined) return refused('it asks for no address');
-  const families = found.map((address) => parseAddress(address)?.family ?? 'IPv4');
+  const families = found.map(familyOf);
   if (new Set(families).size < families.length) return refused('it asks for two addresses of one family');
   if (!familiesFit(request, families)) {
     return refused(`it asks for ${families.join(' and ')}, but its families are ${request.families.join(' and ')}`);
@@ -154,17 +188,6 @@ function familiesFit({ families, familyPolicy }: AddressRequest, found: readonly
   if (!found.every((family) => families.includes(family))) return false;
   if (familyPolicy === 'RequireDualStack') return found.length === 2;
   return familyPolicy === 'PreferDualStack' || found.length === 1;
-}
-
-function hasRightFamilies(pool: Pool, request: AddressRequest, current: readonly string[]): boolean {
-  const families = current.map((address) => parseAddress(address)?.family ?? 'IPv4');
-  if (!familiesFit(request, families)) return false;
-  if (request.addresses.length > 0 || request.familyPolicy !== 'PreferDualStack') {
-    return (
-      request.familyPolicy !== 'SingleStack' || request.addresses.length > 0 || families[0] === request.families[0]
-    );
-  }
-  return families.length === wantedFamilies(pool, request).length;
 }
 
 /** Pools for this Service: those that are meant for it by priority, then those for everybody. */
@@ -236,7 +259,7 @@ class AddressUses {
 
   /** The first address of a range that nobody has. */
   firstFree(range: AddressRange, avoidBuggyIPs: boolean): string | undefined {
-    // Uses only come, so what was found taken once need not be looked at again.
+    // What was found taken once is not looked at again: little of it comes free while addresses are given.
     for (let value = this.#searched.get(range) ?? range.first; value <= range.last; value += 1n) {
       this.#searched.set(range, value);
       if (avoidBuggyIPs && isBuggy(range.family, value)) continue;
@@ -258,10 +281,18 @@ class AddressUses {
     }
   }
 
+  remove({ key }: AddressRequest, addresses: readonly string[]): void {
+    for (const address of addresses) {
+      const left = (this.#uses.get(address) ?? []).filter((use) => use.key !== key);
+      if (left.length === 0) this.#uses.delete(address);
+      else this.#uses.set(address, left);
+    }
+  }
+
   /** Addresses in use that this Service may use too. */
   sharedBy(request: AddressRequest): readonly string[] {
     const addresses = request.sharingKey === '' ? [] : [...(this.#bySharingKey.get(request.sharingKey) ?? [])];
-    return addresses.filter((address) => this.obstacle(request, address) === undefined);
+    return addresses.filter((address) => this.#uses.has(address) && this.obstacle(request, address) === undefined);
   }
 
   /** Why a Service can't have an address; undefined when it can. */
