@@ -20,7 +20,7 @@ export interface Fragment {
   readonly elements: readonly Element[];
 }
 
-/** A key of a map that two owners want to have with different values. */
+/** A key of a map that two owners want to have. */
 export interface Contest {
   readonly set: string;
   readonly key: string;
@@ -89,12 +89,12 @@ export class RuleTable {
     for (const { kind, name, claims } of this.#items.values()) if (kind === 'set' && claims.length > 0) yield name;
   }
 
-  /** What an owner wants and does not get, because one of a lower rank has it. */
+  /** Keys of maps that an owner wants and one of a lower rank has. */
   contests(name: string): readonly Contest[] {
     const owner = this.#owners.get(name);
     return (owner?.fragment.elements ?? []).flatMap(({ set, key, value = noValue }) => {
       const winner = this.#items.get(idOf('element', set, key))?.claims[0];
-      if (winner === undefined || winner.content === value) return [];
+      if (winner === undefined || winner.owner === owner || value === noValue) return [];
       return [{ set, key, winner: winner.owner.name, loser: name }];
     });
   }

@@ -52,15 +52,20 @@ export function chooseEndpoints(
   };
 }
 
-/** Addresses of ready endpoints on this node, over all ports: what a load balancer weighs this node by. */
-export function localReadyAddresses(slices: readonly EndpointSlice[], nodeName: string): ReadonlySet<string> {
-  const found = new Set<string>();
-  for (const slice of slices) {
-    for (const { addresses, conditions, nodeName: at } of slice.endpoints ?? []) {
+/**
+ * How many ready endpoints the node has, over all ports: what a load balancer weighs it by. Pods of two families are
+ * not counted twice.
+ */
+export function countLocalReady(slices: readonly EndpointSlice[], nodeName: string): number {
+  const byFamily = new Map<string, Set<string>>();
+  for (const { addressType, endpoints = [] } of slices) {
+    const found = byFamily.get(addressType) ?? new Set();
+    byFamily.set(addressType, found);
+    for (const { addresses, conditions, nodeName: at } of endpoints) {
       if (at === nodeName && (conditions?.ready ?? true)) for (const address of addresses) found.add(address);
     }
   }
-  return found;
+  return Math.max(0, ...[...byFamily.values()].map(({ size }) => size));
 }
 
 function candidates(

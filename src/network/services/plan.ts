@@ -3,7 +3,7 @@ import { canonicalCidr, canonicalIp } from '../../kube/ip-text.ts';
 import { runningContainers } from '../../kube/pod-containers.ts';
 import { isPodFinished } from '../../kube/pod-phase.ts';
 import type { EndpointSlice, Pod, Service } from '../../kube/types.gen.ts';
-import { chooseEndpoints, localReadyAddresses, type NodePlace } from './endpoints.ts';
+import { chooseEndpoints, countLocalReady, type NodePlace } from './endpoints.ts';
 
 export type IpFamily = 'IPv4' | 'IPv6';
 
@@ -51,7 +51,7 @@ export function planService(service: Service, slices: readonly EndpointSlice[], 
   return {
     ports,
     healthCheck: isAsked
-      ? { port: spec.healthCheckNodePort ?? 0, localEndpoints: localReadyAddresses(slices, node.place.name).size }
+      ? { port: spec.healthCheckNodePort ?? 0, localEndpoints: countLocalReady(slices, node.place.name) }
       : undefined,
   };
 }

@@ -87,6 +87,10 @@ const user = { name: 'admin', groups: ['system:masters', 'system:authenticated']
     status: (object: KubeObject) => client.update(of(object.kind), object, { subresource: 'status' }),
     remove: (object: KubeObject) => client.delete(of(object.kind), nameOf(object)),
     get: (object: KubeObject) => client.get(of(object.kind), nameOf(object)),
+    label: ({ name, labels }: { readonly name: string; readonly labels: Readonly<Record<string, string>> }) =>
+      client.patch(nodes, { name }, { type: 'merge', body: { metadata: { labels } } }),
+    taint: ({ name, key }: { readonly name: string; readonly key: string }) =>
+      client.patch(nodes, { name }, { type: 'merge', body: { spec: { taints: [{ key, effect: 'NoSchedule' }] } } }),
     list: async ({ kind }: { readonly kind: string }) => (await client.list(of(kind))).items,
   });
 }

@@ -3,7 +3,8 @@
  * namespace; on the node the Service proxy runs, fed by an API server of its own.
  */
 import path from 'node:path';
-import type { EndpointSlice, Service, ServiceSpec } from '../../../src/kube/types.gen.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { ContainerPort, EndpointSlice, Event, Pod, Service, ServiceSpec } from '../../../src/kube/types.gen.ts';
 import { eventually, runCommand } from '../../testbed/kubectl.ts';
 import type { NodeOptions } from './node.ts';
 import type { Target } from './peer.ts';
@@ -24,6 +25,18 @@ export type Family = (typeof families)[number];
 const gateways = { IPv4: '10.42.0.1', IPv6: 'fd00:42::1' } as const;
 const bits = { IPv4: 32, IPv6: 128 } as const;
 let count = 0;
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** The cluster IPs of a Service by family. */
+export function clusterIpsOf(service: Service): Readonly<Record<Family, string>> {
+  const [IPv4 = '', IPv6 = ''] = service.spec?.clusterIPs ?? [];
+  return { IPv4, IPv6 };
+}
 
 export class World implements AsyncDisposable {
   readonly #stack = new AsyncDisposableStack();
@@ -70,12 +83,16 @@ export class World implements AsyncDisposable {
   }
 
   /** Makes a Service, by default of one TCP port 80 with both families. */
-  async service(name: string, spec: ServiceSpec = {}, metadata: Service['metadata'] = {}): Promise<Service> {
+  async service(
+    name: string,
+    spec: Partial<{ [K in keyof ServiceSpec]: ServiceSpec[K] | undefined }> = {},
+    metadata: Service['metadata'] = {},
+  ): Promise<Service> {
     const object: Service = {
       apiVersion: 'v1',
       kind: 'Service',
       metadata: { ...metadata, name, namespace: 'default' },
-      spec: { ports: [{ port: 80, targetPort: 8080 }], ipFamilyPolicy: 'PreferDualStack', ...spec },
+      spec: { ports: [{ port: 80, targetPort: 8080 }], ipFamilyPolicy: 'PreferDualStack', ...spec } as ServiceSpec,
     };
     return (await this.node.call('create', object)) as Service;
   }
@@ -110,14 +127,68 @@ export class World implements AsyncDisposable {
     }
   }
 
+  /** A pod that runs at a place, as the API tells of it; it ends nowhere. */
+  async pod(name: string, place: 'p1' | 'p2', ports: readonly ContainerPort[]): Promise<void> {
+    const pod: Pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, namespace: 'default' },
+      spec: {
+        nodeName: 'here',
+        containers: [{ name: 'main', image: 'main', ports }],
+        terminationGracePeriodSeconds: 0,
+      },
+    };
+    const created = (await this.node.call('create', pod)) as Pod;
+    const podIPs = families.map((family) => ({ ip: addresses[family][place] }));
+    const status = { ...created.status, phase: 'Running' as const, podIP: addresses.IPv4[place], podIPs };
+    await this.node.call('status', { ...created, status });
+  }
+
+  /** Changes an object of the API. */
+  async change<T>(kind: string, name: string, how: (object: T) => T, op: 'update' | 'status' = 'update'): Promise<T> {
+    const object = (await this.node.call('get', { kind, metadata: { namespace: 'default', name } })) as T;
+    return (await this.node.call(op, how(object))) as T;
+  }
+
+  async remove(kind: string, name: string): Promise<void> {
+    await this.node.call('remove', { kind, metadata: { namespace: 'default', name } });
+  }
+
+  /** Waits for an Event about an object. */
+  async event(name: string, reason: string, message: RegExp): Promise<void> {
+    await eventually(`an Event ${reason} about ${name}`, 10_000, async () => {
+      const all = (await this.node.call('list', { kind: 'Event' })) as readonly Event[];
+      return all.find((e) => e.involvedObject.name === name && e.reason === reason && message.test(e.message ?? ''));
+    });
+  }
+
+  /** Waits until the rules of a family contain a text. */
+  async written(family: 'ip' | 'ip6', text: string): Promise<void> {
+    await eventually(`the rules contain ${text}`, 10_000, async () =>
+      (await this.run('nft', 'list', 'table', family, 'wherry')).includes(text) ? true : undefined,
+    );
+  }
+
   ask(from: Place, target: Omit<Target, 'protocol'> & { protocol?: Target['protocol'] }): Promise<string> {
     const peer = this.#peers.get(from);
     if (peer === undefined) throw new Error(`nobody is at ${from}`);
     return peer.call('ask', { protocol: 'tcp', ...target }) as Promise<string>;
   }
 
-  async get(from: Place, url: string): Promise<{ status: number; headers: Record<string, string>; body: string }> {
-    return (await this.#peers.get(from)?.call('get', { url })) as Awaited<ReturnType<World['get']>>;
+  /** Asks by HTTP; status 0 when nobody answers. */
+  async fetch(from: Place, url: string): Promise<HttpAnswer> {
+    return (await this.#peers.get(from)?.call('get', { url })) as HttpAnswer;
+  }
+
+  /** Waits until a URL answers with a status, and JSON that has these members. */
+  async expectAnswer(from: Place, url: string, status: number, members: object | undefined): Promise<void> {
+    await eventually(`${url} answers ${status} ${JSON.stringify(members)}`, 10_000, async () => {
+      const answer = await this.fetch(from, url);
+      if (answer.status === status && (members === undefined || isDeepStrictEqual(members, pick(answer.body, members))))
+        return true;
+      throw new Error(`got ${JSON.stringify(answer)}`);
+    });
   }
 
   /** Waits until a connection has the expected outcome: a text, or a pattern of it. */
@@ -131,6 +202,16 @@ export class World implements AsyncDisposable {
     });
   }
 
+  /** The same, with a pause between the attempts that lets what depends on time run out. */
+  async expectLater(from: Place, target: Parameters<World['ask']>[1], outcome: RegExp, pauseMs: number): Promise<void> {
+    let next = 0;
+    await eventually(`${from} asks ${target.address} and gets ${outcome}`, 30_000, async () => {
+      if (performance.now() < next) return undefined;
+      next = performance.now() + pauseMs;
+      return outcome.test(await this.ask(from, target)) ? true : undefined;
+    });
+  }
+
   /** Who answers a number of connections, each once. */
   async answering(from: Place, target: Parameters<World['ask']>[1], times = 24): Promise<ReadonlySet<string>> {
     const names = new Set<string>();
@@ -139,8 +220,19 @@ export class World implements AsyncDisposable {
   }
 
   /** Runs a program on the node; throws when it fails. */
-  async run(command: string, ...args: readonly string[]): Promise<string> {
-    return await runIn(this.namespaceOf('node'), command, ...args);
+  run(command: string, ...args: readonly string[]): Promise<string> {
+    return this.runAt('node', command, ...args);
+  }
+
+  /** Runs a program at a place; throws when it fails. */
+  async runAt(place: Place, command: string, ...args: readonly string[]): Promise<string> {
+    return await runIn(this.namespaceOf(place), command, ...args);
+  }
+
+  /** Holds a port of the node, as another program does. */
+  hold(port: number): Promise<Remote> {
+    const program = path.join(import.meta.dirname, 'peer.ts');
+    return startRemote(this.namespaceOf('node'), program, { name: 'holder', ports: [port] });
   }
 
   async #build(): Promise<void> {
@@ -199,4 +291,9 @@ async function must(command: string, ...args: readonly string[]): Promise<string
 
 function runIn(namespace: string, command: string, ...args: readonly string[]): Promise<string> {
   return must('nsenter', `--net=/run/netns/${namespace}`, '--', command, ...args);
+}
+
+function pick(body: string, members: object): object {
+  const value: unknown = JSON.parse(body);
+  return Object.fromEntries(Object.entries(value ?? {}).filter(([key]) => key in members));
 }
