@@ -85,6 +85,8 @@ export interface NodeAgentOptions {
   readonly logLinksFolder?: string;
   readonly containerRuntimeEndpoint?: string;
   readonly registriesFile?: string;
+  /** The resolv.conf(5) of pods with dnsPolicy Default; the machine's own when absent. */
+  readonly resolvConf?: string;
   readonly clusterDns: ClusterDns;
   /** Who gives pods their interfaces. */
   readonly network: NodeNetwork;
@@ -122,6 +124,8 @@ export interface NodeAgent {
 }
 
 const defaultPodsMax = 110;
+/** Milliseconds after which a pod's start that hangs (a mount, a network plugin) keeps others waiting no more. */
+const turnPatienceMs = 2000;
 /** Image pulls at the same time. */
 const parallelPulls = 3;
 
@@ -246,11 +250,11 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
           ? null
           : createLogLinks({ folder: options.logLinksFolder, logFolder: options.logFolder }),
       crashes: new BackoffTable(),
-      turns: createTurns(machine.cpus + 1),
+      turns: createTurns({ width: machine.cpus + 1, patience: { ms: turnPatienceMs, clock } }),
       admission,
       settings: {
         clusterDns: options.clusterDns,
-        hostResolver: parseResolvConf(await hostResolvConf()),
+        hostResolver: parseResolvConf(await hostResolvConf(options.resolvConf)),
         logFolder: options.logFolder,
         seccompFolder: join(options.folder, 'seccomp'),
         memoryBytes: machine.memoryBytes,
@@ -391,7 +395,8 @@ async function observeRuntime(
 }
 
 /** The node's name servers; systemd-resolved keeps the real ones beside its own stub, which pods can't reach. */
-async function hostResolvConf(): Promise<string> {
+async function hostResolvConf(given: string | undefined): Promise<string> {
+  if (given !== undefined) return await readFile(given, 'utf8');
   const real = '/run/systemd/resolve/resolv.conf';
   const path = await access(real).then(
     () => real,

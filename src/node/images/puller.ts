@@ -58,7 +58,7 @@ export function createImagePuller(options: ImagePullerOptions): ImagePuller {
   const backoff = new BackoffTable();
   /** When an image of a pod last failed, and why. */
   const failures = new Map<string, { readonly at: number; readonly reason: string; readonly message: string }>();
-  const turns = createTurns(options.parallel);
+  const turns = createTurns({ width: options.parallel });
 
   async function find(name: string): Promise<RuntimeImage | undefined> {
     const { image } = await cri.imageStatus({ image: { image: name } });

@@ -43,7 +43,7 @@ async function removeContainer(host: PodHost, id: string): Promise<void> {
 
 async function removeSandbox(host: PodHost, id: string): Promise<void> {
   try {
-    await host.cri.stopPodSandbox({ podSandboxId: id });
+    // Its removal ends what may still run of it.
     await host.cri.removePodSandbox({ podSandboxId: id });
   } catch (thrown) {
     if (!isNotFound(thrown)) throw thrown;

@@ -37,8 +37,8 @@ export interface PodHost {
   /** Of crashing containers, by `containerKey`. */
   readonly crashes: BackoffTable;
   /**
-   * The runtime's heavy calls, one for each processor and one more: pods that start together then come to run one after
-   * the other instead of all late. Containers of pods that have begun go first.
+   * The heavy steps of pods' starts, one for each processor and one more: pods that start together then come to run one
+   * after the other, in the order in which they came, instead of all late.
    */
   readonly turns: Turns;
   readonly admission: NodeAdmission;

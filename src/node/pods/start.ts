@@ -29,6 +29,8 @@ export interface StartRequest {
   readonly pod: Pod;
   readonly spec: SpecContainer;
   readonly runtime: RuntimePod;
+  /** Of the pod among those that start. */
+  readonly order: number;
   readonly sandboxId: string;
   readonly sandboxConfig: PodSandboxConfig;
   readonly podIPs: readonly string[];
@@ -44,19 +46,31 @@ export async function startContainer(host: PodHost, request: StartRequest, signa
   const { pod, spec } = request;
   holdBack(host, request);
   const image = await ensureImage(host, request, signal);
-  const created = await createContainer(host, request, image, signal);
+  const created = await host.turns.take(request.order, signal, async () => {
+    const made = await createContainer(host, request, image, signal);
+    await runContainer(host, request, made.containerId, signal);
+    return made;
+  });
   const { containerId } = created;
+  host.events.container(pod, spec, 'Normal', 'Started', 'Container started');
+  await linkLog(host, request, created);
+  await runPostStart(host, request, containerId, signal);
+}
+
+async function runContainer(
+  host: PodHost,
+  { pod, spec }: StartRequest,
+  containerId: string,
+  signal: AbortSignal,
+): Promise<void> {
   try {
-    await host.turns.take(1, signal, () => host.cri.startContainer({ containerId }, { signal }));
+    await host.cri.startContainer({ containerId }, { signal });
   } catch (cause) {
     signal.throwIfAborted();
     const message = describeError(cause);
     host.events.container(pod, spec, 'Warning', 'Failed', `Error: ${message}`);
     throw new StartError('RunContainerError', message, { cause });
   }
-  host.events.container(pod, spec, 'Normal', 'Started', 'Container started');
-  await linkLog(host, request, created);
-  await runPostStart(host, request, containerId, signal);
 }
 
 /** For people and programs that look for logs by name; the container runs without it, too. */

@@ -15,6 +15,8 @@ import { type PodFailure, podStatus } from './status.ts';
 
 /** What a worker remembers of its pod between syncs; everything else is in the runtime and on disk. */
 export interface PodMemory {
+  /** Its place among the node's pods that start: lower ones came earlier. */
+  readonly order: number;
   /** Why containers wait, by name. */
   readonly waiting: Map<string, WaitingReason>;
   /** Resources that running containers were given in place, by instance id. */
@@ -48,16 +50,19 @@ export async function syncLive(
     await killPod(host, pod, runtime, signal);
     runtime = await inspect(host, pod);
   }
-  if (plan.createSandbox !== null || plan.start.length > 0) {
-    await prepare(host, pod, memory, signal);
-  } else if (runningInstances(runtime).length > 0) {
-    await keepVolumes(host, pod, signal);
-  }
   if (plan.createSandbox !== null) {
-    await createSandbox(host, pod, plan.createSandbox.attempt, signal);
+    const { attempt } = plan.createSandbox;
+    await host.turns.take(memory.order, signal, async () => {
+      await prepare(host, pod, memory, signal);
+      await createSandbox(host, pod, attempt, signal);
+    });
     runtime = await inspect(host, pod);
     if (!(await report(runtime))) return undefined;
     plan = planPod(pod, runtime, facts);
+  } else if (plan.start.length > 0) {
+    await prepare(host, pod, memory, signal);
+  } else if (runningInstances(runtime).length > 0) {
+    await keepVolumes(host, pod, signal);
   }
   for (const action of plan.kill) {
     await killForRestart(host, pod, action, signal);
@@ -141,7 +146,7 @@ async function createSandbox(host: PodHost, pod: Pod, attempt: number, signal: A
   if (container !== undefined) await host.files.makeLogFolder(pod, container.name);
   const config = sandboxConfigOf(host, pod, attempt);
   try {
-    await host.turns.take(0, signal, () => host.cri.runPodSandbox({ config }, { signal, timeoutMs: 240_000 }));
+    await host.cri.runPodSandbox({ config }, { signal, timeoutMs: 240_000 });
   } catch (thrown) {
     signal.throwIfAborted();
     const message = `Failed to create pod sandbox: ${describeError(thrown)}`;
@@ -172,7 +177,11 @@ async function startAll(
   for (const spec of specs) {
     const { name } = spec.container;
     try {
-      await startContainer(host, { pod, spec, runtime, sandboxId: sandbox.id, sandboxConfig: config, podIPs }, signal);
+      await startContainer(
+        host,
+        { pod, spec, runtime, order: memory.order, sandboxId: sandbox.id, sandboxConfig: config, podIPs },
+        signal,
+      );
       memory.waiting.delete(name);
     } catch (thrown) {
       if (!(thrown instanceof StartError)) throw thrown;

@@ -28,7 +28,7 @@ export class PodWorker {
   #isGone: boolean;
   #failure: PodFailure | null = null;
   #runtime: RuntimePod;
-  readonly #memory: PodMemory = { waiting: new Map(), resized: new Map(), cgroup: null };
+  readonly #memory: PodMemory;
   #isDirty = false;
   #isStopped = false;
   #current = new AbortController();
@@ -36,11 +36,16 @@ export class PodWorker {
   #isAdmitted: boolean;
   readonly #ended: Promise<void>;
 
-  constructor(host: PodHost, pod: Pod, options: { readonly isGone: boolean; readonly onFinished: () => void }) {
+  constructor(
+    host: PodHost,
+    pod: Pod,
+    options: { readonly isGone: boolean; readonly order: number; readonly onFinished: () => void },
+  ) {
     this.#host = host;
     this.#pod = pod;
     this.#isGone = options.isGone;
     this.#onFinished = options.onFinished;
+    this.#memory = { order: options.order, waiting: new Map(), resized: new Map(), cgroup: null };
     const { name = '', namespace = '' } = pod.metadata;
     this.#runtime = emptyRuntimePod({ uid: podUid(pod), name, namespace });
     this.#isAdmitted = pod.status?.startTime !== undefined;

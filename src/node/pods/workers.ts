@@ -43,6 +43,7 @@ export function createPodWorkers(host: PodHost, informer: Informer<Pod>): PodWor
   let fingerprints: ReadonlyMap<string, PodSummary> = new Map();
   let hasEvents = false;
   let isListing = false;
+  let arrivals = 0;
   let relistNow: () => void = () => {};
   /** How many of `afterEventMs` the last event has left. */
   let eager = 0;
@@ -53,6 +54,7 @@ export function createPodWorkers(host: PodHost, informer: Informer<Pod>): PodWor
       uid,
       new PodWorker(host, pod, {
         isGone,
+        order: arrivals++,
         onFinished: () => {
           workers.delete(uid);
           // The object may have been made anew, or seen again, since the worker learned of its end.
