@@ -31,10 +31,14 @@ const deniedBurst = 100;
 /** Chains that a connection comes to when a stage allows it. */
 export const forwardTo = { ingress: 'allow', egress: 'server-of-pod', node: 'allow' } as const;
 
-/** The names of the sets of denied flows: `denied-ingress-ports-4` and so on. */
-export function deniedSets(families: PolicyRules['families']): readonly string[] {
-  return ['ingress', 'egress'].flatMap((direction) =>
-    ['ports', 'others'].flatMap((kind) => families.map((family) => `denied-${direction}-${kind}-${family}`)),
+/** The sets of denied flows, each of one direction, kind and family. */
+export function deniedKinds(
+  families: PolicyRules['families'],
+): readonly { readonly set: string; readonly direction: 'ingress' | 'egress' }[] {
+  return (['ingress', 'egress'] as const).flatMap((direction) =>
+    ['ports', 'others'].flatMap((kind) =>
+      families.map((family) => ({ set: `denied-${direction}-${kind}-${family}`, direction })),
+    ),
   );
 }
 
@@ -54,13 +58,14 @@ ${rules.families.map((family) => setsOf(family, rules)).join('\n')}
     ${stampRule(generation)}
     accept
   }
+  counter denied { }
   chain deny-ingress {
     ${each((ip, family) => recordRules('ingress', `ct reply ${ip} saddr`, ip, family))}
-    counter drop
+    counter name denied drop
   }
   chain deny-egress {
     ${each((ip, family) => recordRules('egress', `ct original ${ip} saddr`, ip, family))}
-    counter drop
+    counter name denied drop
   }
   chain unknown {
     counter drop
