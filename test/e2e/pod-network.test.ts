@@ -155,8 +155,8 @@ for (const backend of ['vxlan', 'host-gw', 'wireguard-native'] as const) {
     await untilMesh(world, await runningPods(world), 'after a link was cut');
 
     await third.stop();
-    await third.host.changeAddress(['198.18.0.77', 'fd00:198:18:0::77']);
-    await third.restart(['--node-ip', '198.18.0.77']);
+    await third.host.changeAddress(third.host.addresses.map((address) => address.replace(/\d+$/, '77')));
+    await third.restart(['--node-ip', third.host.address]);
     await untilMesh(world, await runningPods(world), 'after another address');
 
     // Routes of a node that is removed go.
