@@ -1,6 +1,5 @@
 /** Wherry on the machines of a lab: several nodes, a node's power cut, and a node on a kernel of its own with cgroup v2. */
 import assert from 'node:assert/strict';
-import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { imageArchive } from '../testbed/images/images.ts';
 import { eventually } from '../testbed/kubectl.ts';

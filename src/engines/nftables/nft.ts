@@ -26,8 +26,12 @@ export async function readTable(family: 'ip' | 'ip6' | 'inet', table: string): P
   }
 }
 
-/** Removes a table with all in it; does nothing where it is not there. */
+/** Removes a table with all in it; does nothing where it is not there, nor where the kernel has no such family. */
 export async function deleteTable(family: 'ip' | 'ip6' | 'inet', table: string): Promise<void> {
-  // Adding first makes the deletion succeed in any case.
-  await applyRules(`add table ${family} ${table}\ndelete table ${family} ${table}\n`);
+  try {
+    await run('nft', ['delete', 'table', family, table]);
+  } catch (error) {
+    if (error instanceof CommandError && /No such file or directory/.test(error.stderr)) return;
+    throw error;
+  }
 }
