@@ -5,7 +5,7 @@ import { errorCode, toError, WherryError } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
 import { type AgentOptions, resolveAgentOptions } from '../server/agent-options.ts';
 import { observeMachine } from '../server/machine.ts';
-import type { RawOptions } from '../server/option-values.ts';
+import { type RawOptions, text } from '../server/option-values.ts';
 import { defaultConfigFile, defaultDataDir, resolveOptions, type ServerOptions } from '../server/options.ts';
 
 type Flags = readonly (readonly [flags: string, description: string])[];
@@ -22,6 +22,12 @@ const nodeFlags: Flags = [
     "interface that carries pods' packets to other nodes (default: that of the node's address)",
   ],
   ['--flannel-conf <file>', 'net-conf.json of the pod network, for what no flag sets'],
+  ['--with-node-id', "add to the node's name what no other machine has"],
+  ['--node-label <labels...>', 'labels of the Node object, KEY=VALUE'],
+  ['--node-taint <taints...>', 'taints of the Node object when it is made, KEY=VALUE:EFFECT'],
+  ['--resolv-conf <file>', "the node's resolv.conf for pods and the cluster DNS (default: the machine's own)"],
+  ['--kubelet-arg <arguments...>', "of the kubelet's flags: max-pods=NUMBER (default 110)"],
+  ['--token-file <file>', 'a file that holds the token'],
   ['--container-runtime-endpoint <socket>', 'use this containerd instead of one that Wherry starts'],
   ['--debug', 'log more'],
 ];
@@ -58,7 +64,7 @@ const serverFlags: Flags = [
 
 const agentFlags: Flags = [
   ['--server <url>', 'the server to join, https://HOST:6443'],
-  ['--token <token>', 'the token in DATA-DIR/server/token of the server; needed for the first start'],
+  ['--token <token>', 'what `wherry token create` printed on the server; needed for the first start'],
   [
     '--bind-address <address>',
     "address that the node's own API listens on (default 0.0.0.0, :: where a node address is IPv6)",
@@ -66,6 +72,11 @@ const agentFlags: Flags = [
   ['--cluster-dns <addresses...>', "addresses of the cluster DNS (default: the cluster's)"],
   ['--cluster-domain <domain>', "domain of the cluster (default: the cluster's)"],
   ...nodeFlags,
+];
+
+const upFlags: Flags = [
+  ...serverFlags,
+  ...agentFlags.filter(([flags]) => !serverFlags.some(([other]) => other.split(' ')[0] === flags.split(' ')[0])),
 ];
 
 /** Adds --data-dir, which every command that speaks of a cluster takes. */
@@ -81,6 +92,27 @@ export function addServerOptions(command: Command): Command {
 /** Adds the flags of `wherry agent`, in k3s's names. */
 export function addAgentOptions(command: Command): Command {
   return addFlags(command, agentFlags);
+}
+
+/** Adds the flags of `wherry up`, which starts a server or, with --server, an agent. */
+export function addUpOptions(command: Command): Command {
+  return addFlags(command, upFlags);
+}
+
+/** Whether `wherry up` joins a cluster: --server is given, on the command line or in the file. */
+export async function isJoining(given: Readonly<Record<string, unknown>>): Promise<boolean> {
+  const raw = await readRaw(given, upFlags);
+  if (text(raw, 'server') === undefined) return false;
+  const known = namesOf(agentFlags);
+  const foreign = Object.keys(raw).find((name) => !known.includes(name));
+  if (foreign === undefined) return true;
+  throw new WherryError('INVALID_OPTION', `--${foreign} is for servers, and --server joins one`, {
+    hint: `leave --${foreign} out; the cluster has settled it`,
+  });
+}
+
+function namesOf(flags: Flags): readonly string[] {
+  return ['data-dir', 'config', ...flags.map(([name]) => name.replace(/^--/, '').replace(/ .*/, ''))];
 }
 
 function addFlags(command: Command, flags: Flags): Command {
@@ -106,7 +138,22 @@ async function readRaw(given: Readonly<Record<string, unknown>>, flags: Flags): 
   for (const [name, value] of Object.entries(given)) {
     if (name !== 'config') raw[name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)] = value;
   }
+  const file = text(raw, 'token-file');
+  if (file !== undefined && raw['token'] === undefined) raw['token'] = await readToken(file);
   return raw;
+}
+
+async function readToken(file: string): Promise<string> {
+  try {
+    const token = (await readFile(file, 'utf8')).trim();
+    if (token !== '') return token;
+  } catch (cause) {
+    throw new WherryError('TOKEN_FILE', `--token-file: ${file} can't be read`, {
+      cause,
+      hint: 'give a file that exists, with the token in its only line',
+    });
+  }
+  throw new WherryError('TOKEN_FILE', `--token-file: ${file} is empty`, { hint: 'write the token into it' });
 }
 
 async function readConfig(given: unknown, flags: Flags): Promise<Record<string, unknown>> {
@@ -134,7 +181,7 @@ async function readConfig(given: unknown, flags: Flags): Promise<Record<string, 
     throw new WherryError('CONFIG_MALFORMED', `${file} is not a list of options`, {
       hint: 'write one "option: value" a line',
     });
-  const known = ['data-dir', ...flags.map(([name]) => name.replace(/^--/, '').replace(/ .*/, ''))];
+  const known = namesOf(flags).filter((name) => name !== 'config');
   for (const name of Object.keys(config)) {
     if (known.includes(name)) continue;
     const near = nearest(name, known);

@@ -16,13 +16,14 @@ export function addStatus(program: Command): void {
       process.exitCode = 1;
       return;
     }
+    const subject = state.role === 'agent' ? 'The node' : 'The cluster';
     const broken = state.components.filter((c) => c.state === 'failed');
     const summary =
       state.ready && broken.length === 0
-        ? 'The cluster is running.'
+        ? `${subject} is running.`
         : state.ready
-          ? 'The cluster is running, but not all of it.'
-          : 'The cluster is not ready.';
+          ? `${subject} is running, but not all of it.`
+          : `${subject} is not ready.`;
     process.stdout.write(`${summary} (wherry ${state.version}, process ${state.pid})\n`);
     for (const component of state.components) process.stdout.write(`${componentLine(component)}\n`);
     if (state.error !== undefined)

@@ -5,47 +5,93 @@ import { systemClock } from '../core/clock.ts';
 import { WherryError } from '../core/errors.ts';
 import { startInBackground } from '../engines/process/background.ts';
 import { applyUnit, systemdRuns } from '../engines/systemd/systemd.ts';
+import type { AgentOptions } from '../server/agent-options.ts';
 import { type ControlState, controlStatus, followStart } from '../server/control.ts';
 import { defaultDataDir, type ServerOptions } from '../server/options.ts';
 import { pathsOf } from '../server/paths.ts';
-import { addServerOptions, readServerOptions, serverArguments } from './options.ts';
+import { writeAtomically } from '../server/pki/files.ts';
+import { addUpOptions, isJoining, readAgentOptions, readServerOptions, serverArguments } from './options.ts';
 import { requireRoot } from './root.ts';
 import { stepPrinter } from './show.ts';
 
 const startTimeoutMs = 180_000;
 
-/** `wherry up`: the cluster runs in the background when this returns, and its node is Ready. */
+/** What is to run in the background, and what is said once it does. */
+interface Start {
+  readonly dataDir: string;
+  readonly description: string;
+  readonly command: 'server' | 'agent';
+  /** Makes the command's arguments; called when nothing runs yet. */
+  arguments(): Promise<readonly string[]>;
+  /** `The cluster`, `The node`. */
+  readonly subject: string;
+  readonly nextSteps: string;
+}
+
+/** `wherry up`: the cluster, or with --server this machine's node, runs in the background when this returns, and is Ready. */
 export function addUp(program: Command): void {
-  const command = program.command('up').description('start the cluster in the background and wait until it is ready');
-  addServerOptions(command).action(async (given: Record<string, unknown>) => {
+  const command = program
+    .command('up')
+    .description('start the cluster in the background, or join one with --server, and wait until it is ready');
+  addUpOptions(command).action(async (given: Record<string, unknown>) => {
     requireRoot('up');
-    const options = await readServerOptions(given);
-    const socket = pathsOf(options.dataDir).controlSocket;
+    const start = (await isJoining(given))
+      ? startOfAgent(await readAgentOptions(given), given)
+      : startOfServer(await readServerOptions(given), given);
+    const { controlSocket, logFile } = pathsOf(start.dataDir);
     const began = systemClock.monotonic();
-    const running = await controlStatus(socket);
-    const pid = running === null ? await launch(options, given) : undefined;
-    const state = await waitUntilStarted(socket, pathsOf(options.dataDir).logFile, pid);
+    const running = await controlStatus(controlSocket);
+    const pid = running === null ? await launch(start) : undefined;
+    const state = await waitUntilStarted(controlSocket, logFile, pid);
     if (state.error !== undefined) {
       const hint = state.error.hint === undefined ? {} : { hint: state.error.hint };
       throw new WherryError('START_FAILED', state.error.message, hint);
     }
     const seconds = ((systemClock.monotonic() - began) / 1000).toFixed(1);
-    process.stdout.write(
-      `${running?.ready ? 'The cluster was running already.' : `The cluster is ready after ${seconds} s.`}\n\n${nextSteps(options)}`,
-    );
+    const how = running?.ready ? 'was running already' : `is ready after ${seconds} s`;
+    process.stdout.write(`${start.subject} ${how}.\n\n${start.nextSteps}`);
   });
 }
 
-/** Resolves with the server's process id, where it is ours to watch and not systemd's. */
-async function launch(options: ServerOptions, given: Record<string, unknown>): Promise<number | undefined> {
-  const paths = pathsOf(options.dataDir);
+function startOfServer(options: ServerOptions, given: Record<string, unknown>): Start {
+  return {
+    dataDir: options.dataDir,
+    description: 'Wherry, a Kubernetes cluster',
+    command: 'server',
+    arguments: async () => serverArguments(given),
+    subject: 'The cluster',
+    nextSteps: nextSteps(options),
+  };
+}
+
+function startOfAgent(options: AgentOptions, given: Record<string, unknown>): Start {
+  return {
+    dataDir: options.dataDir,
+    description: 'Wherry, a node of a Kubernetes cluster',
+    command: 'agent',
+    async arguments() {
+      const { token, ...rest } = given;
+      if (typeof token !== 'string') return serverArguments(rest);
+      // Other users of this machine see the arguments of its processes.
+      const file = path.join(pathsOf(options.dataDir).agent, 'token');
+      await writeAtomically(file, `${token}\n`, 0o600);
+      return [...serverArguments(rest), '--token-file', file];
+    },
+    subject: 'The node',
+    nextSteps: 'Try on the server:\n  kubectl get nodes\n',
+  };
+}
+
+/** Resolves with the process's id, where it is ours to watch and not systemd's. */
+async function launch(start: Start): Promise<number | undefined> {
+  const paths = pathsOf(start.dataDir);
   mkdirSync(paths.dataDir, { recursive: true, mode: 0o700 });
   const launcher = path.join(import.meta.dirname, '../../wherry');
-  const args = ['server', ...serverArguments(given), '--log-file', paths.logFile];
+  const args = [start.command, ...(await start.arguments()), '--log-file', paths.logFile];
   if (systemdRuns()) {
     await applyUnit({
-      name: unitName(options.dataDir),
-      description: 'Wherry, a Kubernetes cluster',
+      name: unitName(start.dataDir),
+      description: start.description,
       command: [launcher, ...args],
       environment: {},
     });
@@ -76,7 +122,7 @@ async function waitUntilStarted(socket: string, logFile: string, pid: number | u
     if (seen && !existsSync(socket)) break;
     await systemClock.sleep(20);
   }
-  throw new WherryError('START_FAILED', seen ? 'the server ended while it started' : 'the server does not answer', {
+  throw new WherryError('START_FAILED', seen ? 'it ended while it started' : 'it does not answer', {
     hint: `read the last lines of ${logFile}`,
   });
 }

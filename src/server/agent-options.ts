@@ -2,11 +2,13 @@ import { WherryError } from '../core/errors.ts';
 import type { LogLevel } from '../core/log.ts';
 import type { Machine } from './machine.ts';
 import { type NodeNetworkOptions, resolveNodeNetwork } from './network-options.ts';
+import { type NodeSettings, resolveNodeSettings } from './node-options.ts';
 import { address, addresses, bad, flag, type RawOptions, text } from './option-values.ts';
 import { defaultDataDir, nodeName, type ServerOptions } from './options.ts';
 
 /** What a node must be told to run, wherever its control plane is. */
 export type NodeOptions = NodeNetworkOptions &
+  NodeSettings &
   Pick<
     ServerOptions,
     | 'dataDir'
@@ -26,7 +28,7 @@ export type NodeOptions = NodeNetworkOptions &
   >;
 
 /** What `wherry agent` was told. What the cluster has settled, the node learns from it. Names are k3s's. */
-export interface AgentOptions extends Omit<NodeNetworkOptions, 'nodeIps'> {
+export interface AgentOptions extends NodeSettings, Omit<NodeNetworkOptions, 'nodeIps'> {
   /** URL of the API server. */
   readonly server: string;
   /** Needed for the first start; later the node has certificates of its own. */
@@ -53,6 +55,7 @@ export function resolveAgentOptions(raw: RawOptions, machine: Machine): AgentOpt
     bindAddress: address(raw, 'bind-address'),
     nodeName: nodeName(raw, machine),
     ...resolveNodeNetwork(raw),
+    ...resolveNodeSettings(raw),
     machine,
     clusterDns: addresses(raw, 'cluster-dns'),
     clusterDomain: text(raw, 'cluster-domain'),
@@ -65,7 +68,7 @@ function serverUrl(raw: RawOptions): string {
   const given = text(raw, 'server');
   if (given === undefined) {
     throw new WherryError('INVALID_OPTION', '--server: which cluster this machine joins is not said', {
-      hint: 'give --server https://HOST:6443 --token TOKEN, where TOKEN is in DATA-DIR/server/token on the server',
+      hint: 'give --server https://HOST:6443 --token TOKEN, where TOKEN is what `wherry token create` prints on the server',
     });
   }
   const url = URL.canParse(given) ? new URL(given) : undefined;

@@ -1,12 +1,15 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { WherryError } from '../core/errors.ts';
+import { nodes } from '../kube/resources.gen.ts';
 import type { NodeListener } from '../node/streaming/listener.ts';
 import { createManager } from '../runtime/manager.ts';
 import type { AgentOptions, NodeOptions } from './agent-options.ts';
 import { componentUser } from './component-user.ts';
 import { join, type Membership } from './join/join.ts';
+import { watchServer } from './join/server-watch.ts';
 import { kubeletVersion, type RunningNode, startNode } from './node.ts';
+import { identify } from './node-id.ts';
 import { anyAddress } from './options.ts';
 import type { KeyPair } from './pki/certificates.ts';
 import { preflight } from './preflight.ts';
@@ -14,8 +17,9 @@ import { recordTraces } from './reset.ts';
 import { type RunContext, type RunEnvironment, runUntilStopped } from './run.ts';
 
 /** Runs this machine as a node of a cluster whose control plane is elsewhere, until it is asked to stop. */
-export async function runAgent(options: AgentOptions, environment: RunEnvironment): Promise<void> {
-  await runUntilStopped(options.dataDir, environment, async (context) => {
+export async function runAgent(given: AgentOptions, environment: RunEnvironment): Promise<void> {
+  const options = await identify(given);
+  await runUntilStopped({ dataDir: options.dataDir, role: 'agent' }, environment, async (context) => {
     const { paths, progress, clock, log, stack, signal } = context;
     await progress.step(
       'Preflight',
@@ -36,7 +40,7 @@ export async function runAgent(options: AgentOptions, environment: RunEnvironmen
             ...{ options, paths, clock, signal, version: kubeletVersion, log: log.child({ room: 'join' }) },
             onWaiting: (why) => progress.report('Cluster', 'starting', why),
           }),
-        () => `${options.server}, as node ${options.nodeName}`,
+        () => joined(options.server, options.nodeName),
       ),
     );
     const { settings, nodeIps } = membership;
@@ -44,13 +48,16 @@ export async function runAgent(options: AgentOptions, environment: RunEnvironmen
     const bindAddress = options.bindAddress ?? anyAddress(nodeIps);
     const settled: NodeOptions = { ...options, ...settings, nodeIps, bindAddress, clusterDns, clusterDomain };
     await recordTraces(settled);
-    return await startRemoteNode(settled, membership, context);
+    return await startRemoteNode(settled, membership, options.server, context);
   });
 }
+
+const joined = (server: string, nodeName: string) => `${server}, as node ${nodeName}`;
 
 async function startRemoteNode(
   options: NodeOptions,
   membership: Membership,
+  server: string,
   { paths, progress, clock, log, stack, signal }: RunContext,
 ): Promise<RunningNode> {
   const { client, certificate, serving } = membership;
@@ -77,6 +84,24 @@ async function startRemoteNode(
       listener = listening;
     },
   });
+  const nodeName = options.nodeName;
+  stack.use(
+    watchServer({
+      ...{ transport: membership.transport, clock, log: log.child({ room: 'join' }) },
+      onStatus: (problem) =>
+        progress.report('Cluster', problem === null ? 'running' : 'failed', problem ?? joined(server, nodeName)),
+    }),
+  );
+  // A Node object that was deleted took the node's password with it.
+  const own = manager.of(nodes, { fieldSelector: `metadata.name=${nodeName}` });
+  let { uid } = node.node.metadata;
+  stack.use(
+    own.subscribe(({ current }) => {
+      if (current?.metadata.name !== nodeName || current.metadata.uid === uid) return;
+      uid = current.metadata.uid;
+      membership.claim().catch((error: unknown) => log.error("the node's name could not be claimed again", { error }));
+    }),
+  );
   const ending = new AbortController();
   const renewals = Promise.all([
     certificate.keepFresh(client, () => {}, ending.signal),

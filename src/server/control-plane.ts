@@ -5,7 +5,7 @@ import { type ApiServer, createApiServer } from '../apiserver/api-server.ts';
 import { ensureExtensionAuthentication } from '../apiserver/authn/extension-config.ts';
 import { ensureBootstrapObjects } from '../apiserver/rbac/bootstrap.ts';
 import { ClusterSecurity } from '../apiserver/security.ts';
-import { createNodeConnector } from '../apiserver/streaming/node-connector.ts';
+import { createNodeConnector, type NodeConnector } from '../apiserver/streaming/node-connector.ts';
 import { addStreamingSubresources } from '../apiserver/streaming/streaming.ts';
 import { versionInfo } from '../apiserver/version.ts';
 import type { Client } from '../client/client.ts';
@@ -52,6 +52,8 @@ export interface ControlPlane extends AsyncDisposable {
   readonly manager: Manager;
   /** Who may be a node. */
   readonly gate: Gate;
+  /** The way to the kubelet API of every node. */
+  readonly connector: NodeConnector;
   /** The API as one of the cluster's own users. */
   clientFor(user: UserInfo): Client;
   /** From now on requests for this node's pods go to the agent in this process, without a socket. */
@@ -100,17 +102,18 @@ export async function startControlPlane(context: ControlPlaneOptions): Promise<C
     const gate = new Gate({ client, clock, signer, clusterCidrs, version: versionInfo.gitVersion });
     gate.serveOn(api.routes);
     const localNodes = new Map<string, () => Duplex>();
+    const connector = createNodeConnector({
+      tls: () => ({
+        cert: pki.apiServerClient.certificate,
+        key: pki.apiServerClient.key,
+        ca: pki.serverAuthority.certificate,
+      }),
+      local: (name) => localNodes.get(name)?.(),
+    });
     addStreamingSubresources(api.subresources, {
       reader: api.reader,
       security: security.security,
-      nodes: createNodeConnector({
-        tls: () => ({
-          cert: pki.apiServerClient.certificate,
-          key: pki.apiServerClient.key,
-          ca: pki.serverAuthority.certificate,
-        }),
-        local: (name) => localNodes.get(name)?.(),
-      }),
+      nodes: connector,
     });
     stack.use(startCompaction({ backend, clock, log: log.child({ room: 'datastore' }) }));
     await progress.step('First objects', async () => {
@@ -168,6 +171,7 @@ export async function startControlPlane(context: ControlPlaneOptions): Promise<C
       client,
       manager,
       gate,
+      connector,
       clientFor,
       attachNode: (nodeName, connect) => localNodes.set(nodeName, connect),
       [Symbol.asyncDispose]: () => owned.disposeAsync(),

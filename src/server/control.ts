@@ -13,6 +13,8 @@ import type { ComponentStatus, Progress } from './progress.ts';
 export interface ControlState {
   readonly pid: number;
   readonly version: string;
+  /** Whether it runs the cluster or only a node of one. */
+  readonly role: 'server' | 'agent';
   readonly ready: boolean;
   readonly error?: { readonly message: string; readonly hint?: string };
   readonly components: readonly ComponentStatus[];
@@ -21,6 +23,7 @@ export interface ControlState {
 export interface ControlOptions {
   readonly socketPath: string;
   readonly version: string;
+  readonly role: ControlState['role'];
   readonly progress: Progress;
   /** Settles when the start is over: resolves when the cluster is ready, rejects with what stopped it. */
   readonly started: Promise<void>;
@@ -41,6 +44,7 @@ export async function listenControl(options: ControlOptions): Promise<AsyncDispo
   const state = (): ControlState => ({
     pid: process.pid,
     version: options.version,
+    role: options.role,
     ready: outcome.ready,
     ...(outcome.error === undefined ? {} : { error: describe(outcome.error) }),
     components: options.progress.components,
@@ -158,12 +162,13 @@ function isComponent(value: unknown): value is ComponentStatus {
 
 function parseState(value: unknown): ControlState | null {
   if (!isObject(value)) return null;
-  const { pid, version, ready, components, error } = value;
+  const { pid, version, role, ready, components, error } = value;
   if (typeof pid !== 'number' || typeof version !== 'string' || !Array.isArray(components)) return null;
   const failure = isObject(error) && typeof error['message'] === 'string' ? error : undefined;
   return {
     pid,
     version,
+    role: role === 'agent' ? 'agent' : 'server',
     ready: ready === true,
     components: components.filter(isComponent),
     ...(failure === undefined

@@ -4,8 +4,6 @@ import type { Log } from '../core/log.ts';
 import { nodes } from '../kube/resources.gen.ts';
 import type { Node } from '../kube/types.gen.ts';
 import type { UserInfo } from '../kube/user.ts';
-import type { NodeAgent } from '../node/agent.ts';
-import { startUsageSampler } from '../node/stats/usage-sampler.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { ensureNodePassword } from './join/node-password.ts';
 import { refusalOf } from './join/refusal.ts';
@@ -54,34 +52,13 @@ export async function startLocalNode(context: LocalNodeOptions): Promise<Pick<Ru
     onListening: (listener) => controlPlane.attachNode(options.nodeName, () => listener.connect()),
     metrics: controlPlane.api.metrics,
   });
-  const stack = new AsyncDisposableStack();
   try {
     await labelRole(controlPlane.client, running.node);
-    if (!options.disable.includes('metrics-server')) startMetrics(context, running.agent, stack);
-    const owned = stack.move();
-    return {
-      async stop(keepPods) {
-        await owned.disposeAsync();
-        await running.stop(keepPods);
-      },
-    };
+    return running;
   } catch (error) {
-    await stack.disposeAsync();
     await running.stop(true);
     throw error;
   }
-}
-
-/** metrics.k8s.io, as far as this node goes. */
-function startMetrics(
-  { options, controlPlane, clock, log }: LocalNodeOptions,
-  agent: NodeAgent,
-  stack: AsyncDisposableStack,
-): void {
-  const self = { name: options.nodeName, summary: (signal: AbortSignal) => agent.stats.summary(signal) };
-  const sampler = startUsageSampler({ nodes: () => [self], clock, log: log.child({ room: 'metrics' }) });
-  stack.use(sampler);
-  controlPlane.api.serveResourceMetrics(sampler.windows);
 }
 
 /** A node may not give itself a role (NodeRestriction), so the server does. */

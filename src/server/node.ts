@@ -158,6 +158,10 @@ function createAgent(environment: NodeEnvironment, podnet: Podnet | null, stack:
     network: podnet === null ? { kind: 'foreign' } : { kind: 'own', state: () => podnet.state() },
     clusterDns: { servers: options.clusterDns, domain: options.clusterDomain },
     kubeletPort,
+    labels: options.nodeLabels,
+    taints: options.nodeTaints,
+    ...(options.podsMax === undefined ? {} : { podsMax: options.podsMax }),
+    ...(options.resolvConf === undefined ? {} : { resolvConf: options.resolvConf }),
     registriesFile: '/etc/wherry/registries.yaml',
     ...(options.containerRuntimeEndpoint === undefined
       ? {}
@@ -237,7 +241,7 @@ async function startDns(
     port: dnsPort,
     metricsPort: dnsMetricsPort,
     zone: clusterDomain,
-    resolvConf: defaultResolvConf,
+    resolvConf: options.resolvConf ?? defaultResolvConf,
     informers,
     events: stack.use(createEventRecorder({ client, clock, log: room, component: 'coredns', host: nodeName })),
     clock,

@@ -8,12 +8,13 @@ import {
   resolveNodeNetwork,
   settleNodeIps,
 } from './network-options.ts';
+import { type NodeSettings, resolveNodeSettings } from './node-options.ts';
 import { address, bad, flag, list, mode, port, type RawOptions, text } from './option-values.ts';
 
 /**
  * What `wherry server` was told, after flags, the configuration file and defaults were joined. Names are k3s's.
  */
-export interface ServerOptions extends ClusterNetworkOptions, NodeMaskOptions, NodeNetworkOptions {
+export interface ServerOptions extends ClusterNetworkOptions, NodeMaskOptions, NodeNetworkOptions, NodeSettings {
   readonly dataDir: string;
   readonly writeKubeconfig: string;
   /** Permission bits, e.g. 0o600. */
@@ -66,6 +67,7 @@ export function resolveOptions(raw: RawOptions, machine: Machine): ServerOptions
     ...cluster,
     ...node,
     nodeIps,
+    ...resolveNodeSettings(raw),
     disable: components(raw),
     disableAgent: flag(raw, 'disable-agent'),
     token: text(raw, 'token'),

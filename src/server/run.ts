@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
-import { listenControl } from './control.ts';
+import { type ControlState, listenControl } from './control.ts';
 import type { RunningNode } from './node.ts';
 import { type Paths, pathsOf } from './paths.ts';
 import { Progress } from './progress.ts';
@@ -31,7 +31,7 @@ export interface RunContext {
  * start failed, after everything that ran was stopped again.
  */
 export async function runUntilStopped(
-  dataDir: string,
+  { dataDir, role }: { readonly dataDir: string; readonly role: ControlState['role'] },
   environment: RunEnvironment,
   start: (context: RunContext) => Promise<Pick<RunningNode, 'stop'> | undefined>,
 ): Promise<void> {
@@ -53,6 +53,7 @@ export async function runUntilStopped(
   const control = await listenControl({
     socketPath: paths.controlSocket,
     version,
+    role,
     progress,
     started: started.promise,
     stop: end,
@@ -67,7 +68,7 @@ export async function runUntilStopped(
       });
     }
     started.resolve();
-    log.info('the cluster is ready');
+    log.info(role === 'agent' ? 'the node is ready' : 'the cluster is ready');
   } catch (error) {
     started.reject(error);
     if (ending.signal.aborted) {

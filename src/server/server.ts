@@ -6,9 +6,11 @@ import { ensureJoinObjects } from './join/objects.ts';
 import { ensureServerToken } from './join/server-token.ts';
 import { observeMachine } from './machine.ts';
 import { networkConflicts } from './network-options.ts';
+import { identify } from './node-id.ts';
 import type { ServerOptions } from './options.ts';
 import { preflight } from './preflight.ts';
 import { recordTraces } from './reset.ts';
+import { startResourceMetrics } from './resource-metrics.ts';
 import { type RunEnvironment, runUntilStopped } from './run.ts';
 import { serveTunnels } from './tunnels.ts';
 
@@ -16,8 +18,10 @@ import { serveTunnels } from './tunnels.ts';
  * Runs the cluster's server on this machine: control plane, and unless told otherwise this machine's node. Resolves when
  * it was asked to stop and has stopped; rejects when the start failed, after everything that ran was stopped again.
  */
-export async function runServer(options: ServerOptions, environment: RunEnvironment): Promise<void> {
-  await runUntilStopped(options.dataDir, environment, async ({ paths, progress, clock, log, stack }) => {
+export async function runServer(given: ServerOptions, environment: RunEnvironment): Promise<void> {
+  const options = await identify(given);
+  const run = { dataDir: options.dataDir, role: 'server' } as const;
+  await runUntilStopped(run, environment, async ({ paths, progress, clock, log, stack }) => {
     await progress.step(
       'Preflight',
       () => preflight(options),
@@ -38,6 +42,12 @@ export async function runServer(options: ServerOptions, environment: RunEnvironm
       const clientFor = (name: string) => controlPlane.clientFor(componentUser(name));
       const { nodeName } = options;
       stack.use(await serveTunnels({ client, clientFor, nodeName, clock, log: log.child({ room: 'tunnel' }) }));
+    }
+    if (!options.disable.includes('metrics-server')) {
+      const { manager: informers, connector, api } = controlPlane;
+      const sampler = startResourceMetrics({ informers, connector, clock, log: log.child({ room: 'metrics' }) });
+      stack.use(sampler);
+      api.serveResourceMetrics(sampler.windows);
     }
     if (options.disableAgent) return undefined;
     // A control plane alone does without the node's code and its memory.

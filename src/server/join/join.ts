@@ -154,7 +154,6 @@ async function enter(options: ReachOptions, { ca, credentials, self, certificate
   } catch (error) {
     if (!isReason(error, 'Unauthorized', 'Forbidden')) throw error;
     throw new WherryError('WRONG_TOKEN', 'the server refuses the token: it is wrong, was revoked or has expired', {
-      cause: error,
       hint: 'copy the line of DATA-DIR/server/token from the server again, or make a new one there with `wherry token create`',
     });
   }

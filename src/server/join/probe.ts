@@ -1,4 +1,5 @@
 import { request as httpsRequest } from 'node:https';
+import { isIP } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { describeError, errorCode, TransientError, WherryError } from '../../core/errors.ts';
 import { humanDuration } from '../../kube/kinds/name-and-age.ts';
@@ -27,16 +28,21 @@ export interface Probe {
 export async function probeServer(server: string, signal: AbortSignal): Promise<Probe> {
   const url = new URL('/cacerts', server);
   const timeout = AbortSignal.timeout(probeTimeoutMs);
+  let isResolved = isIP(url.hostname.replace(/^\[|\]$/g, '')) !== 0;
+  const onResolved = () => {
+    isResolved = true;
+  };
   try {
-    return await ask(url, AbortSignal.any([signal, timeout]));
+    return await ask(url, AbortSignal.any([signal, timeout]), onResolved);
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof WherryError) throw error;
-    throw timeout.aborted ? unreachable(server, whyUnreachable('ETIMEDOUT', url), error) : explain(server, url, error);
+    if (timeout.aborted) throw unreachable(server, whyUnreachable(isResolved ? 'ETIMEDOUT' : 'EAI_AGAIN', url));
+    throw explain(server, url, error);
   }
 }
 
-function ask(url: URL, signal: AbortSignal): Promise<Probe> {
+function ask(url: URL, signal: AbortSignal, onResolved: () => void): Promise<Probe> {
   return new Promise((resolve, reject) => {
     const options = { rejectUnauthorized: false, agent: false as const, signal, headers: { accept: 'text/plain' } };
     const outgoing = httpsRequest(url, options, (answer) => {
@@ -62,6 +68,7 @@ function ask(url: URL, signal: AbortSignal): Promise<Probe> {
         });
       });
     });
+    outgoing.once('socket', (socket) => socket.once('lookup', (error) => (error === null ? onResolved() : undefined)));
     outgoing.once('error', reject);
     outgoing.end();
   });
@@ -70,10 +77,10 @@ function ask(url: URL, signal: AbortSignal): Promise<Probe> {
 function explain(server: string, url: URL, error: unknown): WherryError {
   const code = errorCode(error) ?? '';
   const why = whyUnreachable(code, url);
-  if (why !== undefined) return unreachable(server, why, error);
+  if (why !== undefined) return unreachable(server, why);
   // Whoever answers, but not with TLS or HTTP, is no server of ours.
   if (code === 'EPROTO' || code.startsWith('ERR_SSL') || code.startsWith('HPE_')) return notAServer(server, error);
-  return unreachable(server, describeError(error), error);
+  return unreachable(server, describeError(error));
 }
 
 /** The plain words for a failed connection; undefined for other failures. Pure. */
@@ -87,7 +94,7 @@ export function whyUnreachable(code: string, { hostname, port }: Pick<URL, 'host
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
     case 'EAI_NODATA':
-      return `the name ${hostname} is not known to this machine's name servers (${code})`;
+      return `the name ${hostname} is not known to this machine's name servers, or they don't answer (${code})`;
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
       return `there is no route to ${hostname} (${code})`;
@@ -98,9 +105,8 @@ export function whyUnreachable(code: string, { hostname, port }: Pick<URL, 'host
   }
 }
 
-function unreachable(server: string, why: string | undefined, cause: unknown): TransientError {
+function unreachable(server: string, why: string | undefined): TransientError {
   return new TransientError('SERVER_UNREACHABLE', `the API server at ${server} can't be reached: ${why}`, {
-    cause,
     hint: `see on the server whether it runs (wherry status), and from here whether ${server}/cacerts answers`,
   });
 }

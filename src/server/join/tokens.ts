@@ -18,10 +18,9 @@ const listPage = 500;
 export async function createToken(client: Client, token: BootstrapToken): Promise<void> {
   try {
     await client.create(secrets, encodeToken(token));
-  } catch (cause) {
-    if (!isReason(cause, 'AlreadyExists')) throw cause;
+  } catch (error) {
+    if (!isReason(error, 'AlreadyExists')) throw error;
     throw new WherryError('TOKEN_EXISTS', `a token with the id ${token.credentials.id} exists already`, {
-      cause,
       hint: `choose another id, or remove that one with \`wherry token delete ${token.credentials.id}\``,
     });
   }
@@ -48,10 +47,9 @@ export async function listTokens(client: Client): Promise<readonly BootstrapToke
 export async function removeToken(client: Client, id: string): Promise<void> {
   try {
     await client.delete(secrets, { namespace: tokenNamespace, name: tokenSecretName(id) });
-  } catch (cause) {
-    if (!isReason(cause, 'NotFound')) throw cause;
+  } catch (error) {
+    if (!isReason(error, 'NotFound')) throw error;
     throw new WherryError('NO_SUCH_TOKEN', `there is no token with the id ${id}`, {
-      cause,
       hint: 'see `wherry token list`',
     });
   }
