@@ -15,6 +15,7 @@ import { isReason } from '../kube/status-error.ts';
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding, Service, ServiceAccount } from '../kube/types.gen.ts';
 import { defaultConfigMap, localPathClass } from '../storage/localpath/objects.ts';
 import { familyOf } from './address-ranges.ts';
+import { networkPolicyObjects } from './network-policy-objects.ts';
 import type { ServerOptions } from './options.ts';
 
 /** The service account as which the local-path controllers act; k3s's name. */
@@ -28,8 +29,15 @@ export async function ensureAddons(client: Client, options: ServerOptions): Prom
     await ensure(client, clusterrolebindings, dnsBinding);
     await ensure(client, roles, dnsConfigurationRole);
     await ensure(client, rolebindings, dnsConfigurationBinding);
+    await ensure(client, clusterroles, nodeHostsRole);
+    await ensure(client, clusterrolebindings, nodeHostsBinding);
+    await ensure(client, roles, nodeHostsWriterRole);
+    await ensure(client, rolebindings, nodeHostsWriterBinding);
   }
   if (!options.disable.includes('metrics-server')) await ensure(client, clusterroles, metricsReaderRole);
+  if (!options.disableNetworkPolicy) {
+    for (const [resource, object] of networkPolicyObjects) await ensure(client, resource, object);
+  }
   if (options.disable.includes('local-storage')) return;
   await ensure(client, serviceaccounts, localPathServiceAccount);
   await ensure(client, clusterroles, localPathRole);
@@ -112,6 +120,47 @@ const dnsConfigurationBinding: RoleBinding = {
   metadata: { name: 'system:coredns', namespace: 'kube-system' },
   roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'system:coredns' },
   subjects: [nodeGroup],
+};
+
+/** The controller that writes what the nodes are called; k3s' account of CoreDNS. */
+const dnsAccount = { kind: 'ServiceAccount', name: 'coredns', namespace: 'kube-system' };
+
+const nodeHostsRole: ClusterRole = {
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'ClusterRole',
+  metadata: { name: 'system:coredns-node-hosts' },
+  rules: [{ apiGroups: [''], resources: ['nodes'], verbs: ['get', 'list', 'watch'] }],
+};
+
+const nodeHostsBinding: ClusterRoleBinding = {
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'ClusterRoleBinding',
+  metadata: { name: 'system:coredns-node-hosts' },
+  roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'system:coredns-node-hosts' },
+  subjects: [dnsAccount],
+};
+
+const nodeHostsWriterRole: Role = {
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'Role',
+  metadata: { name: 'system:coredns-node-hosts', namespace: 'kube-system' },
+  rules: [
+    { apiGroups: [''], resources: ['configmaps'], verbs: ['create'] },
+    {
+      apiGroups: [''],
+      resources: ['configmaps'],
+      resourceNames: ['coredns'],
+      verbs: ['get', 'list', 'watch', 'update', 'patch'],
+    },
+  ],
+};
+
+const nodeHostsWriterBinding: RoleBinding = {
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'RoleBinding',
+  metadata: { name: 'system:coredns-node-hosts', namespace: 'kube-system' },
+  roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'system:coredns-node-hosts' },
+  subjects: [dnsAccount],
 };
 
 /** Whoever may view, may see what pods and nodes use: metrics-server's role. */

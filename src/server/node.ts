@@ -9,7 +9,7 @@ import { ensureAddress } from '../engines/iproute2/ip.ts';
 import { findCondition } from '../kube/conditions.ts';
 import { nodes } from '../kube/resources.gen.ts';
 import type { Node } from '../kube/types.gen.ts';
-import { ClusterDns } from '../network/dns/cluster-dns.ts';
+import { ClusterDns, type DnsStatus } from '../network/dns/cluster-dns.ts';
 import { defaultResolvConf } from '../network/dns/resolv-conf.ts';
 import type { Podnet } from '../network/podnet/podnet.ts';
 import { removeServiceRules, ServiceProxy } from '../network/services/service-proxy.ts';
@@ -79,6 +79,8 @@ export async function startNode(environment: NodeEnvironment): Promise<RunningNo
   const created = createAgent(environment, podnet, stack);
   try {
     podnet?.start();
+    // First of all: it needs nothing of the node, and pods that run already ask it.
+    if (!options.disable.includes('coredns')) await startDns(environment, stack);
     await progress.step('Node agent', async () => {
       await created.start();
       await startStreaming(environment, created, stack);
@@ -97,13 +99,6 @@ export async function startNode(environment: NodeEnvironment): Promise<RunningNo
         progress.report('Node', problem === null ? 'running' : 'failed', problem ?? describeNode(current));
       }),
     );
-    if (!options.disable.includes('coredns')) {
-      await progress.step(
-        'Cluster DNS',
-        () => startDns(environment, stack),
-        () => options.clusterDns.join(', '),
-      );
-    }
     if (options.disableKubeProxy) await removeServiceRules(serviceTable);
     else await progress.step('Services', () => startProxy(environment, stack));
     if (!options.disable.includes('local-storage')) {
@@ -235,7 +230,10 @@ async function startDns(
 ): Promise<void> {
   const room = log.child({ room: 'dns' });
   const { clusterDns, clusterDomain, nodeName } = options;
-  for (const address of clusterDns) await ensureAddress(hostRange(address), 'lo');
+  const tell = ({ isWell, note }: DnsStatus) => {
+    const parts = [...(isWell ? clusterDns : []), ...(note === null ? [] : [note])];
+    progress.report('Cluster DNS', isWell ? 'running' : 'failed', parts.join(', '));
+  };
   const dns = new ClusterDns({
     addresses: clusterDns,
     port: dnsPort,
@@ -246,11 +244,14 @@ async function startDns(
     events: stack.use(createEventRecorder({ client, clock, log: room, component: 'coredns', host: nodeName })),
     clock,
     log: room,
-    onStatus: (problem) =>
-      progress.report('Cluster DNS', problem === null ? 'running' : 'failed', problem ?? clusterDns.join(', ')),
+    onStatus: tell,
   });
   stack.use(dns);
-  await dns.start();
+  await progress.step('Cluster DNS', async () => {
+    for (const address of clusterDns) await ensureAddress(hostRange(address), 'lo');
+    await dns.start();
+  });
+  tell(dns.status);
 }
 
 async function startProxy(environment: NodeEnvironment, stack: AsyncDisposableStack): Promise<void> {

@@ -1,3 +1,5 @@
+import { nodeHostsController } from '../network/dns/node-hosts.ts';
+import { createClusterPolicyController } from '../network/policy/cluster-policy-status.ts';
 import { ensureAddons } from './addons.ts';
 import { componentUser } from './component-user.ts';
 import { startControlPlane } from './control-plane.ts';
@@ -37,6 +39,8 @@ export async function runServer(given: ServerOptions, environment: RunEnvironmen
       const authority = pki.serverAuthority.certificate;
       await ensureServerToken(client, { file: paths.nodeToken, given: options.token, authority });
       await controlPlane.manager.run([createNodePasswordController()]);
+      if (!options.disableNetworkPolicy) await controlPlane.manager.run([createClusterPolicyController()]);
+      if (!options.disable.includes('coredns')) await controlPlane.manager.run([nodeHostsController]);
     });
     if (!options.disable.includes('tunnel')) {
       const clientFor = (name: string) => controlPlane.clientFor(componentUser(name));

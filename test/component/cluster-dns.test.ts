@@ -48,7 +48,7 @@ before(async () => {
     events: stack.use(recorder),
     clock: systemClock,
     log: silentLog,
-    onStatus: (problem) => status.push(problem),
+    onStatus: ({ note }) => status.push(note),
   });
   stack.use(dns);
   await dns.start();

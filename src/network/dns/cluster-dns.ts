@@ -30,8 +30,15 @@ export interface ClusterDnsOptions {
   readonly events: EventRecorder;
   readonly clock: Clock;
   readonly log: Log;
-  /** What is wrong; null when all is well again. */
-  readonly onStatus: (problem: string | null) => void;
+  /** How it is doing, whenever that changes. */
+  readonly onStatus: (status: DnsStatus) => void;
+}
+
+export interface DnsStatus {
+  /** Names of the cluster are answered, and no server leads in a circle. */
+  readonly isWell: boolean;
+  /** What a person should know; null when there is nothing. */
+  readonly note: string | null;
 }
 
 /**
@@ -62,6 +69,15 @@ export class ClusterDns implements AsyncDisposable {
   /** The ports that are answered on, one for each address. */
   get ports(): readonly number[] {
     return this.#ports;
+  }
+
+  get status(): DnsStatus {
+    const loops =
+      this.#loops.length === 0
+        ? undefined
+        : `${this.#loops.join(', ')} in ${this.#machine.file} leads back to this server and is not asked; name the real server there`;
+    const wrong = this.#failure ?? loops ?? null;
+    return { isWell: wrong === null, note: wrong ?? this.#machine.problem ?? null };
   }
 
   /** Resolves when questions are answered. Throws WherryError DNS_LISTEN when an address can't be had. */
@@ -121,6 +137,7 @@ export class ClusterDns implements AsyncDisposable {
     // Flags of the process (--eval, --test) are not for its threads.
     const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData, name: 'dns', execArgv: [] });
     this.#worker = worker;
+    this.#loops = [];
     return new Promise((resolve, reject) => {
       worker.on('message', (report: Report) => {
         if (report.kind === 'listening') {
@@ -189,10 +206,6 @@ export class ClusterDns implements AsyncDisposable {
   }
 
   #tellStatus(): void {
-    const loops =
-      this.#loops.length === 0
-        ? undefined
-        : `${this.#loops.join(', ')} in ${this.#machine.file} leads back to this server and is not asked; name the real server there`;
-    this.#options.onStatus(this.#failure ?? loops ?? this.#machine.problem ?? null);
+    this.#options.onStatus(this.status);
   }
 }
