@@ -21,7 +21,7 @@ import { createNodeAdmission } from './node-admission.ts';
 import { createPodEvents } from './pod-events.ts';
 import { createPodNetwork, type NodeNetwork } from './pod-network.ts';
 import { type ClusterDns, parseResolvConf } from './pods/dns.ts';
-import type { PodHost } from './pods/host.ts';
+import type { NetworkAdmission, PodHost } from './pods/host.ts';
 import { createLogLinks } from './pods/log-links.ts';
 import { createPodObserver } from './pods/observe.ts';
 import { createPodFiles } from './pods/pod-files.ts';
@@ -90,6 +90,8 @@ export interface NodeAgentOptions {
   readonly clusterDns: ClusterDns;
   /** Who gives pods their interfaces. */
   readonly network: NodeNetwork;
+  /** Absent: the network lets every pod take part at once. */
+  readonly admitToNetwork?: NetworkAdmission;
   /** Where CNI configuration is written and looked for. */
   readonly cniConfigFolder: string;
   readonly labels?: Readonly<Record<string, string>>;
@@ -252,6 +254,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
       crashes: new BackoffTable(),
       turns: createTurns({ width: machine.cpus + 1, patience: { ms: turnPatienceMs, clock } }),
       admission,
+      admitToNetwork: options.admitToNetwork ?? (async () => {}),
       settings: {
         clusterDns: options.clusterDns,
         hostResolver: parseResolvConf(await hostResolvConf(options.resolvConf)),

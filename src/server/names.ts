@@ -6,6 +6,9 @@ export const serviceTable = 'wherry';
 /** The nftables table that gives pods' packets the node's address where they leave the cluster. */
 export const podNetworkTable = 'wherry-podnet';
 
+/** The nftables table of NetworkPolicies and ClusterNetworkPolicies. */
+export const policyTable = 'wherry-policy';
+
 /** Names of what lives outside the data directory; clusters beside each other don't share them. */
 export function clusterNames(dataDir: string): {
   readonly runFolder: string;

@@ -25,6 +25,7 @@ import { hostRange } from './address-ranges.ts';
 import type { NodeOptions } from './agent-options.ts';
 import { addNodeMetrics } from './metrics.ts';
 import { clusterNames, serviceTable } from './names.ts';
+import { type NodePolicy, prepareNetworkPolicy } from './network-policy.ts';
 import { nodeProblem } from './node-health.ts';
 import type { Paths } from './paths.ts';
 import { preparePodnet } from './pod-network.ts';
@@ -76,14 +77,15 @@ export async function startNode(environment: NodeEnvironment): Promise<RunningNo
   const { options, progress, clock, log, metrics } = environment;
   const stack = new AsyncDisposableStack();
   const podnet = await preparePodnet(environment, stack);
-  const created = createAgent(environment, podnet, stack);
+  const policy = prepareNetworkPolicy(environment, stack);
+  const created = createAgent(environment, podnet, policy, stack);
   try {
     podnet?.start();
     // First of all: it needs nothing of the node, and pods that run already ask it.
     if (!options.disable.includes('coredns')) await startDns(environment, stack);
     await progress.step('Node agent', async () => {
       await created.start();
-      await startStreaming(environment, created, stack);
+      await startStreaming(environment, created, policy, stack);
     });
     if (metrics !== undefined) addNodeMetrics(metrics, created, options.nodeName);
     const own = environment.informers.of(nodes, { fieldSelector: `metadata.name=${options.nodeName}` });
@@ -99,6 +101,7 @@ export async function startNode(environment: NodeEnvironment): Promise<RunningNo
         progress.report('Node', problem === null ? 'running' : 'failed', problem ?? describeNode(current));
       }),
     );
+    await policy.start(node);
     if (options.disableKubeProxy) await removeServiceRules(serviceTable);
     else await progress.step('Services', () => startProxy(environment, stack));
     if (!options.disable.includes('local-storage')) {
@@ -128,7 +131,12 @@ export async function startNode(environment: NodeEnvironment): Promise<RunningNo
   }
 }
 
-function createAgent(environment: NodeEnvironment, podnet: Podnet | null, stack: AsyncDisposableStack): NodeAgent {
+function createAgent(
+  environment: NodeEnvironment,
+  podnet: Podnet | null,
+  policy: NodePolicy,
+  stack: AsyncDisposableStack,
+): NodeAgent {
   const { options, paths, clock, client, informers } = environment;
   const log = environment.log.child({ room: 'node' });
   const events = stack.use(createEventRecorder({ client, clock, log, component: 'kubelet', host: options.nodeName }));
@@ -151,6 +159,7 @@ function createAgent(environment: NodeEnvironment, podnet: Podnet | null, stack:
     cgroupRoot: names.cgroupRoot,
     cniConfigFolder: paths.cniConfig,
     network: podnet === null ? { kind: 'foreign' } : { kind: 'own', state: () => podnet.state() },
+    admitToNetwork: policy.admit,
     clusterDns: { servers: options.clusterDns, domain: options.clusterDomain },
     kubeletPort,
     labels: options.nodeLabels,
@@ -169,6 +178,7 @@ function createAgent(environment: NodeEnvironment, podnet: Podnet | null, stack:
 async function startStreaming(
   { options, client, clock, log, tls, onListening }: NodeEnvironment,
   agent: NodeAgent,
+  policy: NodePolicy,
   stack: AsyncDisposableStack,
 ): Promise<void> {
   const room = log.child({ room: 'streaming' });
@@ -177,6 +187,7 @@ async function startStreaming(
       directory: () => agent.directory,
       cri: () => agent.cri,
       stats: () => agent.stats,
+      pages: policy.pages,
       clock,
       log: room,
     }),

@@ -10,10 +10,11 @@ import { removeAddress } from '../engines/iproute2/ip.ts';
 import { deleteTable } from '../engines/nftables/nft.ts';
 import { run } from '../engines/process/run.ts';
 import { removePodnet } from '../network/podnet/remove.ts';
+import { removePolicyRules } from '../network/policy/enforcer.ts';
 import { openRuntime } from '../node/container-runtime.ts';
 import { createLogLinks } from '../node/pods/log-links.ts';
 import { hostRange } from './address-ranges.ts';
-import { clusterNames, podNetworkTable, serviceTable } from './names.ts';
+import { clusterNames, podNetworkTable, policyTable, serviceTable } from './names.ts';
 import type { ServerOptions } from './options.ts';
 import { pathsOf } from './paths.ts';
 
@@ -90,6 +91,7 @@ export async function resetCluster(
   await tendFormerBridge(path.join(paths.agent, 'cni'), 'always');
   for (const family of ['ip', 'ip6'] as const) await deleteTable(family, serviceTable);
   await removePodnet(podNetworkTable);
+  await removePolicyRules(policyTable);
   for (const address of traces?.clusterDns ?? []) await removeAddress(hostRange(address), 'lo');
   say('control groups');
   await removeCgroups(names.cgroupRoot);

@@ -46,6 +46,7 @@ interface Admission {
   readonly addresses: readonly string[];
   /** Monotonic. */
   readonly atMs: number;
+  isInForce: boolean;
   /** The informer has shown the pod. */
   isKnown: boolean;
 }
@@ -102,13 +103,13 @@ export class PolicyEnforcer implements AsyncDisposable {
   async admit(pod: Pod, addresses: readonly string[]): Promise<void> {
     if (pod.spec?.hostNetwork || addresses.length === 0) return;
     await this.feed.synced;
-    this.#admitted.set(pod.metadata.uid ?? '', {
-      pod,
-      addresses,
-      isKnown: false,
-      atMs: this.#options.clock.monotonic(),
-    });
+    const uid = pod.metadata.uid ?? '';
+    const former = this.#admitted.get(uid);
+    if (former?.isInForce && former.addresses.join() === addresses.join()) return;
+    const admission = { pod, addresses, isKnown: false, isInForce: false, atMs: this.#options.clock.monotonic() };
+    this.#admitted.set(uid, admission);
     await this.settled();
+    admission.isInForce = true;
   }
 
   /** Resolves when what is known now is in force; rejects when the kernel refuses it. */

@@ -3,6 +3,7 @@ import type { Clock } from '../../core/clock.ts';
 import type { Log } from '../../core/log.ts';
 import type { PodCgroups } from '../../engines/cgroups/pod-cgroups.ts';
 import type { Cri } from '../../engines/containerd/cri.ts';
+import type { Pod } from '../../kube/types.gen.ts';
 import type { BackoffTable } from '../backoff-table.ts';
 import type { EnvironmentResolver } from '../environment-resolver.ts';
 import type { HookRunner } from '../hook-runner.ts';
@@ -16,6 +17,12 @@ import type { NodeSettings } from './config.ts';
 import type { LogLinks } from './log-links.ts';
 import type { PodObserver } from './observe.ts';
 import type { PodFiles } from './pod-files.ts';
+
+/**
+ * Lets a pod take part in the network with the addresses that its sandbox has got; resolves when what it may do there is in
+ * force. Called before its containers start, and again, with the same, before later ones do.
+ */
+export type NetworkAdmission = (pod: Pod, addresses: readonly string[], signal: AbortSignal) => Promise<void>;
 
 /** All that the life of a pod on this node needs. Shared by all pod workers. */
 export interface PodHost {
@@ -42,6 +49,7 @@ export interface PodHost {
    */
   readonly turns: Turns;
   readonly admission: NodeAdmission;
+  readonly admitToNetwork: NetworkAdmission;
   readonly settings: NodeSettings;
   readonly hostIPs: readonly string[];
   readonly clock: Clock;

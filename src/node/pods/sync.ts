@@ -174,6 +174,7 @@ async function startAll(
   let wait: number | undefined;
   const config = sandboxConfigOf(host, pod, sandbox.attempt);
   const podIPs = pod.spec?.hostNetwork ? host.hostIPs : sandbox.ips;
+  if (specs.length > 0) await admitToNetwork(host, pod, podIPs, signal);
   for (const spec of specs) {
     const { name } = spec.container;
     try {
@@ -193,6 +194,23 @@ async function startAll(
     }
   }
   return wait;
+}
+
+/** No container runs before the network knows what its pod may do. A failure is told by an Event, and the pod waits. */
+async function admitToNetwork(host: PodHost, pod: Pod, podIPs: readonly string[], signal: AbortSignal): Promise<void> {
+  if (pod.spec?.hostNetwork) return;
+  try {
+    await host.admitToNetwork(pod, podIPs, signal);
+  } catch (thrown) {
+    signal.throwIfAborted();
+    host.events.pod(
+      pod,
+      'Warning',
+      'NetworkNotReady',
+      `the pod can't be let into the network: ${describeError(thrown)}`,
+    );
+    throw toError(thrown);
+  }
 }
 
 /** One look at a pod that ends: everything of it is stopped. Resolves with what the runtime then shows. */

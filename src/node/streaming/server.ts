@@ -30,6 +30,8 @@ export interface StreamingServerOptions {
   readonly directory: () => PodDirectory;
   readonly cri: () => Cri;
   readonly stats: () => Stats;
+  /** What other rooms of the node tell who asks, as JSON, by the first word of the path. */
+  readonly pages?: Readonly<Record<string, (query: URLSearchParams) => Promise<unknown>>>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -54,6 +56,7 @@ interface Target {
 export function createStreamingServer(options: StreamingServerOptions): StreamingServer {
   const { clock, log } = options;
   const abort = new AbortController();
+  const ourPaths = new Set([...kubeletPaths, ...Object.keys(options.pages ?? {})]);
   const open = new Set<Duplex>();
   const acceptor = new WebSocketServer({
     noServer: true,
@@ -201,9 +204,15 @@ export function createStreamingServer(options: StreamingServerOptions): Streamin
       case 'run':
         await runCommand(response, parts, query);
         return;
-      default:
+      default: {
+        const page = options.pages?.[what];
+        if (page !== undefined) {
+          send(response, 200, JSON.stringify(await page(query)), 'application/json');
+          return;
+        }
         // exec, attach and portForward without an upgrade.
         throw new HttpError(400, 'unable to upgrade: Upgrade request required');
+      }
     }
   }
 
@@ -250,7 +259,7 @@ export function createStreamingServer(options: StreamingServerOptions): Streamin
 
   return {
     handleRequest(request, response) {
-      const target = targetPath(request);
+      const target = targetPath(request, ourPaths);
       if (target === undefined) return false;
       answer(request, response, target).catch((thrown: unknown) => {
         if (response.headersSent) {
@@ -264,7 +273,7 @@ export function createStreamingServer(options: StreamingServerOptions): Streamin
       return true;
     },
     handleUpgrade(request, socket, head) {
-      const target = targetPath(request);
+      const target = targetPath(request, ourPaths);
       if (target === undefined || !['exec', 'attach', 'portForward'].includes(target.parts[0] ?? '')) return false;
       open.add(socket);
       socket.once('close', () => open.delete(socket));
@@ -283,13 +292,13 @@ export function createStreamingServer(options: StreamingServerOptions): Streamin
   };
 }
 
-const ourPaths = new Set([
+const kubeletPaths = [
   ...['healthz', 'containerLogs', 'pods', 'runningpods', 'stats', 'metrics', 'run'],
   ...['exec', 'attach', 'portForward'],
-]);
+];
 
 /** A request's path and query; undefined when they can't be read or are not for this API. */
-function targetPath(request: IncomingMessage): RequestTarget | undefined {
+function targetPath(request: IncomingMessage, ourPaths: ReadonlySet<string>): RequestTarget | undefined {
   const path = request.url ?? '/';
   const question = path.indexOf('?');
   const [plain, query] = question < 0 ? [path, ''] : [path.slice(0, question), path.slice(question + 1)];

@@ -62,12 +62,18 @@ export async function ensureJoinObjects(client: Client, options: ServerOptions):
         { kind: 'ServiceAccount', name: 'node-password-controller', namespace },
       ]),
     ],
-    // Services and DNS on each node follow the endpoints of the whole cluster.
+    // Services, DNS and policies on each node follow the endpoints and the pods of the whole cluster.
     [
       clusterroles,
       clusterRole('wherry:node-network', [
         { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list', 'watch'] },
-        { apiGroups: [''], resources: ['nodes'], verbs: ['list', 'watch'] },
+        { apiGroups: [''], resources: ['nodes', 'pods', 'namespaces'], verbs: ['list', 'watch'] },
+        { apiGroups: ['networking.k8s.io'], resources: ['networkpolicies'], verbs: ['list', 'watch'] },
+        {
+          apiGroups: ['policy.networking.k8s.io'],
+          resources: ['clusternetworkpolicies'],
+          verbs: ['list', 'watch'],
+        },
       ]),
     ],
     [clusterrolebindings, clusterBinding('wherry:node-network', 'wherry:node-network', [allNodes])],
