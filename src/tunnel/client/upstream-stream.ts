@@ -14,6 +14,7 @@ import {
 } from '../../wire/tunnel-frames.ts';
 import { readDatagrams } from '../datagrams.ts';
 import { readFrame } from '../frame-io.ts';
+import { joinFramed } from '../framed-join.ts';
 import { joinConnections } from '../join.ts';
 import { authorityOf } from '../remote.ts';
 import type { Upstream, UpstreamTarget } from '../upstream.ts';
@@ -73,7 +74,9 @@ async function carryBytes(connection: Duplex, target: UpstreamTarget, notice: Op
   }
   connection.write(encodeFrame(frameType.opened));
   if (target.proxyProtocol) upstream.write(encodeProxyHeader('tcp', notice.source, notice.destination));
-  await joinConnections(connection, upstream);
+  // HTTP tells its own end; what is only bytes is told it.
+  if (notice.kind === 'tcp') await joinFramed(upstream, connection);
+  else await joinConnections(connection, upstream);
 }
 
 function reach(target: UpstreamTarget, { host = '' }: OpenNotice): Promise<Socket> {

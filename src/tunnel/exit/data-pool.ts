@@ -11,7 +11,7 @@ const idleMax = 128;
 /** Every so long the pool goes down by half if half of it was not needed. */
 const shrinkEveryMs = 30_000;
 /** A stream waits this long for a data connection. */
-const takeTimeoutMs = 5_000;
+const takeTimeoutMs = 10_000;
 /** Streams that wait for one. */
 const waitingMax = 1_000;
 /** A client that was asked for data connections and brought none for this long is asked again. */

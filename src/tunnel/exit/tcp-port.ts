@@ -2,7 +2,8 @@ import { createServer, type Socket } from 'node:net';
 import { describeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import type { OpenNotice } from '../../wire/tunnel-frames.ts';
-import { joinConnections, reset } from '../join.ts';
+import { joinFramed } from '../framed-join.ts';
+import { reset } from '../join.ts';
 import { listenError } from './door.ts';
 import { plainAddress } from './forwarded.ts';
 import type { Holder } from './route-table.ts';
@@ -44,7 +45,7 @@ export async function openTcpPort(options: PublicPortOptions): Promise<AsyncDisp
 }
 
 async function serve(user: Socket, { port, holders, log }: PublicPortOptions): Promise<void> {
-  // An error before the connection has a partner; afterwards joinConnections listens too.
+  // An error before the connection has a partner; afterwards joinFramed listens too.
   user.on('error', () => {});
   user.setKeepAlive(true, 15_000);
   const notice: Omit<OpenNotice, 'route'> = {
@@ -64,7 +65,7 @@ async function serve(user: Socket, { port, holders, log }: PublicPortOptions): P
         place[Symbol.dispose]();
         return;
       }
-      await joinConnections(user, stream, session.facts.account.rates);
+      await joinFramed(user, stream, session.facts.account.rates);
       place[Symbol.dispose]();
       return;
     } catch (error) {
