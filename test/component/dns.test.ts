@@ -116,7 +116,7 @@ async function sendUdp(server: NameServer, message: Uint8Array, waitMs = 3_000):
   const socket = createSocket('udp4');
   try {
     return await new Promise<Buffer | null>((resolve, reject) => {
-      setTimeout(() => resolve(null), waitMs);
+      setTimeout(() => resolve(null), waitMs).unref();
       socket.once('error', reject);
       socket.once('message', (reply) => resolve(Buffer.from(reply)));
       socket.send(message, server.ports[0] ?? 0, '127.0.0.1');

@@ -74,6 +74,8 @@ export class DnsListener implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const sockets of this.#connections.values()) for (const socket of sockets) socket.destroy();
     const [udp, tcp] = [this.#udp, this.#tcp];
+    // Answers that are still under way have nowhere to go.
+    this.#udp = undefined;
     await new Promise<void>((done) => (tcp === undefined ? done() : tcp.close(() => done())));
     await new Promise<void>((done) => (udp === undefined ? done() : udp.close(done)));
   }
