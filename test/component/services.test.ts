@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import type { IPAddress, Service } from '../../src/kube/types.gen.ts';
 import { addresses, clusterIpsOf, externalIps, families, World } from './services/world.ts';
 
 let world: World;
@@ -107,6 +108,37 @@ test('a Service that is deleted leaves no rule', async () => {
     assert.doesNotMatch(rules, /gone/);
     assert.ok(!rules.includes(ips.IPv4) && !rules.includes(`${ips.IPv6} `));
   }
+});
+
+test('a Service that takes a second family gets an address and rules of it, and gives both back', async () => {
+  const taken = async () =>
+    ((await world.node.call('list', { kind: 'IPAddress' })) as readonly IPAddress[])
+      .filter((one) => one.spec?.parentRef?.name === 'grown')
+      .map((one) => one.metadata.name);
+  const single = await world.service('grown', { ipFamilyPolicy: 'SingleStack', type: 'NodePort' });
+  const nodePort = single.spec?.ports?.[0]?.nodePort ?? 0;
+  await world.endpoints('grown', ['p1']);
+  assert.deepEqual(single.spec?.clusterIPs?.length, 1);
+  await world.expect('out', { address: addresses.IPv4.node, port: nodePort }, /^p1 /);
+  assert.equal(await world.ask('out', { address: addresses.IPv6.node, port: nodePort }), 'refused');
+  const policy = (ipFamilyPolicy: string) =>
+    world.change<Service>('Service', 'grown', (s) => ({ ...s, spec: { ...s.spec, ipFamilyPolicy } }));
+  const grown = clusterIpsOf(await policy('RequireDualStack'));
+  assert.deepEqual((await taken()).sort(), [grown.IPv4, grown.IPv6].sort());
+  await world.expect('p2', { address: grown.IPv6, port: 80 }, /^p1 /);
+  await world.expect('out', { address: addresses.IPv6.node, port: nodePort }, /^p1 /);
+  const shrunk = await policy('SingleStack');
+  assert.deepEqual(shrunk.spec?.clusterIPs, [grown.IPv4]);
+  assert.deepEqual(shrunk.spec?.ipFamilies, ['IPv4']);
+  assert.deepEqual(await taken(), [grown.IPv4]);
+  await world.expect('p2', { address: grown.IPv6, port: 80 }, 'refused');
+  const renamed = await world.change<Service>('Service', 'grown', (s) => ({
+    ...s,
+    spec: { ...s.spec, type: 'ExternalName', externalName: 'example.com' },
+  }));
+  assert.equal(renamed.spec?.clusterIP, undefined);
+  assert.deepEqual(await taken(), []);
+  await world.expect('out', { address: addresses.IPv4.node, port: nodePort }, 'refused');
 });
 
 test('headless and ExternalName Services, and those of another proxy, get no rules', async () => {

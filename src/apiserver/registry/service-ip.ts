@@ -1,16 +1,19 @@
 import { randomInt } from 'node:crypto';
 import { toError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
-import { type FieldError, invalid as invalidField, notSupported } from '../../kube/field-error.ts';
+import { type FieldError, invalid as invalidField } from '../../kube/field-error.ts';
+import { canonicalIp } from '../../kube/ip-text.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { ipaddresses, servicecidrs, services } from '../../kube/resources.gen.ts';
 import { formatTime } from '../../kube/time.ts';
 import type { IPAddress, Service, ServiceCIDR, ServiceSpec } from '../../kube/types.gen.ts';
+import type { Entry } from '../cache/entry.ts';
 import type { WatchHub } from '../cache/hub.ts';
 import { invalid } from '../errors.ts';
 import { type AddressRange, type IpFamily, parseAddress } from './address-range.ts';
 import { newUid } from './create.ts';
 import type { Finish, ObjectDraft, WriteHooks } from './registry.ts';
+import { settleFamilies } from './service-families.ts';
 
 export interface ServiceAllocation {
   readonly hub: WatchHub;
@@ -27,8 +30,6 @@ type Spec = { -readonly [K in keyof ServiceSpec]: ServiceSpec[K] };
 const familyLabel = 'ipaddress.kubernetes.io/ip-family';
 const managedByLabel = 'ipaddress.kubernetes.io/managed-by';
 const managedBy = 'ipallocator.k8s.io';
-// Ports that are left to those who choose by hand, as upstream's node port allocator leaves them (KEP-3668).
-const staticPorts = 86;
 
 /**
  * Gives Services their cluster IPs and node ports. A cluster IP is taken by creating the IPAddress object of its name,
@@ -47,7 +48,7 @@ export class ServiceAllocator implements WriteHooks {
     return await this.#carefully(taken, async () => {
       const spec = specOf(object);
       if (spec === undefined) return;
-      this.#initFamilies(object, spec, undefined);
+      this.#settle(object, spec, undefined);
       await this.#allocateIps(taken, spec, []);
       this.#allocatePorts(taken, object, spec, new Set());
     });
@@ -59,7 +60,7 @@ export class ServiceAllocator implements WriteHooks {
     return await this.#carefully(taken, async () => {
       const spec = specOf(object);
       if (spec === undefined) return;
-      this.#initFamilies(object, spec, oldSpec);
+      this.#settle(object, spec, oldSpec);
       const standing = ipsOf(oldSpec);
       await this.#allocateIps(taken, spec, standing);
       this.#allocatePorts(taken, object, spec, new Set(portsOf(oldSpec)));
@@ -86,11 +87,11 @@ export class ServiceAllocator implements WriteHooks {
   /** Gives an address back, unless it is somebody else's. */
   async release(owner: KubeObject, ip: string): Promise<void> {
     const { hub } = this.#options;
-    const entry = hub.resource(ipaddresses).get('', ip);
+    const entry = hub.resource(ipaddresses).get('', nameOf(ip));
     if (entry === undefined) return;
     const parent = (entry.object as IPAddress).spec?.parentRef;
     if (parent?.name !== owner.metadata.name || parent?.namespace !== owner.metadata.namespace) return;
-    await hub.remove(ipaddresses, '', ip, entry.revision);
+    await hub.remove(ipaddresses, '', entry.name, entry.revision);
   }
 
   releasePorts(ports: Iterable<number>): void {
@@ -102,7 +103,7 @@ export class ServiceAllocator implements WriteHooks {
     const { hub } = this.#options;
     const wanted = new Map<string, KubeObject>();
     for (const { object } of hub.resource(services).all()) {
-      for (const ip of ipsOf(specOf(object))) wanted.set(ip, object);
+      for (const ip of ipsOf(specOf(object))) wanted.set(nameOf(ip), object);
     }
     for (const entry of [...hub.resource(ipaddresses).all()]) {
       const { metadata, spec } = entry.object as IPAddress;
@@ -120,7 +121,12 @@ export class ServiceAllocator implements WriteHooks {
   async announce(): Promise<void> {
     const { hub, ranges } = this.#options;
     const name = 'kubernetes';
-    if (hub.resource(servicecidrs).get('', name) !== undefined) return;
+    const cidrs = ranges.map(({ cidr }) => cidr);
+    const standing = hub.resource(servicecidrs).get('', name);
+    if (standing !== undefined) {
+      await this.#extend(standing, cidrs);
+      return;
+    }
     const now = formatTime(this.#options.now());
     const condition = {
       type: 'Ready',
@@ -133,10 +139,24 @@ export class ServiceAllocator implements WriteHooks {
       kind: servicecidrs.kind,
       apiVersion: 'networking.k8s.io/v1',
       metadata: { name, uid: newUid(), creationTimestamp: now },
-      spec: { cidrs: ranges.map(({ cidr }) => cidr) },
+      spec: { cidrs },
       status: { conditions: [condition] },
     };
     await hub.put(servicecidrs, '', name, 0, object);
+  }
+
+  /** A cluster that has got a second family says so; anything else that differs is told, for Services have such addresses. */
+  async #extend(standing: Entry, cidrs: readonly string[]): Promise<void> {
+    const { hub, log } = this.#options;
+    const object = standing.object as ServiceCIDR & KubeObject;
+    const before = object.spec?.cidrs ?? [];
+    if (before.join() === cidrs.join()) return;
+    if (before.length === 1 && before[0] === cidrs[0]) {
+      const extended: ServiceCIDR & KubeObject = { ...object, spec: { cidrs } };
+      await hub.put(servicecidrs, '', standing.name, standing.revision, extended);
+      return;
+    }
+    log.warn('the ServiceCIDR kubernetes names other ranges than --service-cidr', { before, cidrs });
   }
 
   async #carefully(taken: Taken, allocate: () => Promise<void>): Promise<Finish> {
@@ -197,7 +217,7 @@ export class ServiceAllocator implements WriteHooks {
   }
 
   async #takeFor(taken: Taken, ip: string): Promise<boolean> {
-    if (taken.dryRun) return this.#options.hub.resource(ipaddresses).get('', ip) === undefined;
+    if (taken.dryRun) return this.#options.hub.resource(ipaddresses).get('', nameOf(ip)) === undefined;
     if (!(await this.#take(taken.owner, ip))) return false;
     taken.ips.push(ip);
     return true;
@@ -210,98 +230,28 @@ export class ServiceAllocator implements WriteHooks {
       kind: ipaddresses.kind,
       apiVersion: 'networking.k8s.io/v1',
       metadata: {
-        name: ip,
+        name: nameOf(ip),
         uid: newUid(),
         creationTimestamp: formatTime(this.#options.now()),
         labels: { [familyLabel]: parseAddress(ip)?.family ?? 'IPv4', [managedByLabel]: managedBy },
       },
       spec: { parentRef: { resource: 'services', namespace, name } },
     };
-    return (await hub.put(ipaddresses, '', ip, 0, object)).ok;
+    return (await hub.put(ipaddresses, '', nameOf(ip), 0, object)).ok;
   }
 
-  #initFamilies(object: ObjectDraft, spec: Spec, old: Spec | undefined): void {
-    if (spec.type === 'ExternalName') return;
-    const given = ipsOf(spec);
-    if (spec.clusterIP !== undefined && spec.clusterIP !== '' && (spec.clusterIPs ?? []).length === 0) {
-      spec.clusterIPs = [spec.clusterIP];
-    }
-    const errors: FieldError[] = [];
-    const families = [...(spec.ipFamilies ?? [])];
-    for (const [index, ip] of given.entries()) {
-      const family = parseAddress(ip)?.family;
-      if (family === undefined) continue;
-      if (!this.#isConfigured(family)) {
-        errors.push(
-          invalidField(
-            `spec.clusterIPs[${index}]`,
-            spec.clusterIPs ?? given,
-            `${family} is not configured on this cluster`,
-          ),
-        );
-      } else families[index] ??= family;
-    }
-    for (const [index, family] of families.entries()) {
-      if (family !== 'IPv4' && family !== 'IPv6') {
-        errors.push(notSupported(`spec.ipFamilies[${index}]`, family, ['IPv4', 'IPv6']));
-      } else if (errors.length === 0 && !this.#isConfigured(family)) {
-        errors.push(invalidField(`spec.ipFamilies[${index}]`, family, 'not configured on this cluster'));
-      }
-    }
-    this.#initPolicy(spec, families, old, errors);
+  #settle(object: ObjectDraft, spec: Spec, old: Spec | undefined): void {
+    const configured = this.#options.ranges.map((range) => range.family);
+    const errors = settleFamilies(spec, old, configured);
     if (errors.length > 0) throw invalid(services, object.metadata.name ?? '', errors);
-    spec.ipFamilies = families;
-  }
-
-  #initPolicy(spec: Spec, families: string[], old: Spec | undefined, errors: FieldError[]): void {
-    const { ranges } = this.#options;
-    const primary = ranges[0]?.family ?? 'IPv4';
-    const secondary: IpFamily = primary === 'IPv4' ? 'IPv6' : 'IPv4';
-    const isSelectorless = Object.keys(spec.selector ?? {}).length === 0;
-    // A headless Service without a selector has endpoints of any family: its owner decides.
-    if (spec.clusterIP === 'None' && isSelectorless && spec.ipFamilyPolicy === undefined && families.length === 0) {
-      spec.ipFamilyPolicy = 'RequireDualStack';
-      families.push(primary, secondary);
-      return;
-    }
-    const ips = ipsOf(spec);
-    const isDual = families.length > 1 || ips.length > 1;
-    if (spec.ipFamilyPolicy === undefined) {
-      spec.ipFamilyPolicy = isDual && old === undefined && families.length > 1 ? 'RequireDualStack' : 'SingleStack';
-    }
-    const policy = spec.ipFamilyPolicy;
-    if (policy !== 'SingleStack' && policy !== 'PreferDualStack' && policy !== 'RequireDualStack') return;
-    if (policy === 'SingleStack' && isDual && errors.length === 0) {
-      const why = "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified";
-      errors.push(invalidField('spec.ipFamilyPolicy', policy, why));
-      return;
-    }
-    if (policy === 'RequireDualStack' && ranges.length < 2 && errors.length === 0) {
-      errors.push(
-        invalidField('spec.ipFamilyPolicy', policy, 'this cluster is not configured for dual-stack services'),
-      );
-      return;
-    }
-    if (families.length === 0) families.push(primary);
-    if (policy !== 'SingleStack' && families.length === 1 && ranges.length > 1) {
-      families.push(families[0] === 'IPv4' ? 'IPv6' : 'IPv4');
-    }
-    // A Service that gives its second family up keeps the first.
-    if (policy === 'SingleStack' && old?.ipFamilyPolicy !== undefined && old.ipFamilyPolicy !== 'SingleStack') {
-      families.length = 1;
-      if (spec.clusterIPs !== undefined) spec.clusterIPs = spec.clusterIPs.slice(0, 1);
-    }
-  }
-
-  #isConfigured(family: IpFamily): boolean {
-    return this.#options.ranges.some((range) => range.family === family);
   }
 
   #allocatePorts(taken: Taken, object: ObjectDraft, spec: Spec, standing: ReadonlySet<number>): void {
     const errors: FieldError[] = [];
     const own = new Set(standing);
     const take = (port: number, field: string) => {
-      if (own.has(port)) return;
+      // A dry run takes any port, as upstream's does.
+      if (own.has(port) || taken.dryRun) return;
       const { first, last } = this.#options.nodePorts;
       if (port < first || port > last) {
         const why = `provided port is not in the valid range. The range of valid ports is ${first}-${last}`;
@@ -310,7 +260,7 @@ export class ServiceAllocator implements WriteHooks {
         errors.push(invalidField(field, port, 'provided port is already allocated'));
       } else {
         own.add(port);
-        if (!taken.dryRun) this.#portsInFlight.add(port);
+        this.#portsInFlight.add(port);
         taken.ports.push(port);
       }
     };
@@ -346,7 +296,7 @@ export class ServiceAllocator implements WriteHooks {
     }
     const used = this.#portsOfOthers(object);
     const size = last - first + 1;
-    const reserved = size > staticPorts * 2 ? staticPorts : 0;
+    const reserved = staticBand(size);
     const offset = randomInt(size - reserved);
     for (let step = 0; step < size; step += 1) {
       const position =
@@ -376,6 +326,11 @@ export class ServiceAllocator implements WriteHooks {
     }
     return used;
   }
+}
+
+/** Ports at the lower end that are left to those who choose by hand, while there are others (KEP-3668). */
+function staticBand(size: number): number {
+  return size <= 16 ? 0 : Math.min(128, Math.max(16, Math.floor(size / 32)));
 }
 
 /** What one write has taken so far. */
@@ -411,6 +366,11 @@ class Taken implements Finish {
 
 function specOf(object: KubeObject | ObjectDraft): Spec | undefined {
   return (object as Service).spec as Spec | undefined;
+}
+
+/** The name of an address' object: its canonical form. */
+function nameOf(ip: string): string {
+  return canonicalIp(ip)?.text ?? ip;
 }
 
 function ipsOf(spec: Spec | undefined): readonly string[] {

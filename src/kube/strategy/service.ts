@@ -19,7 +19,18 @@ export function prepareServiceForUpdate(service: Draft<Service>, old: Service): 
   if (service.spec === undefined || old.spec === undefined) return;
   keepAllocated(service.spec, old.spec);
   alignClusterIps(service.spec, old.spec);
+  trimToOneFamily(service.spec, old.spec);
   dropOfOtherType(service.spec, old.spec);
+}
+
+/** A Service that gives its second family up need not say which: what it repeats unchanged is cut to the first. */
+function trimToOneFamily(spec: Draft<ServiceSpec>, old: ServiceSpec): void {
+  const wasDual = old.ipFamilyPolicy === 'PreferDualStack' || old.ipFamilyPolicy === 'RequireDualStack';
+  if (!wasDual || spec.ipFamilyPolicy !== 'SingleStack') return;
+  for (const member of ['clusterIPs', 'ipFamilies'] as const) {
+    const list = spec[member];
+    if (list?.length === 2 && isSemanticallyEqual(list, old[member])) spec[member] = list.slice(0, 1);
+  }
 }
 
 function needsClusterIp(spec: Spec): boolean {

@@ -10,7 +10,15 @@ import { openSqliteBackend } from '../../../src/datastore/sqlite/backend.ts';
 import { builtinKinds } from '../../../src/kube/kinds/all.ts';
 import type { KubeObject } from '../../../src/kube/object.ts';
 import type { Resource } from '../../../src/kube/resource.ts';
-import { endpointslices, events, namespaces, nodes, pods, services } from '../../../src/kube/resources.gen.ts';
+import {
+  endpointslices,
+  events,
+  ipaddresses,
+  namespaces,
+  nodes,
+  pods,
+  services,
+} from '../../../src/kube/resources.gen.ts';
 import { isReason } from '../../../src/kube/status-error.ts';
 import { ServiceProxy } from '../../../src/network/services/service-proxy.ts';
 import { createEventRecorder } from '../../../src/runtime/event-recorder.ts';
@@ -28,7 +36,10 @@ export interface NodeOptions {
 
 const options: NodeOptions = JSON.parse(process.argv[2] ?? '');
 const resources = new Map(
-  [services, endpointslices, pods, nodes, events].map((resource) => [resource.kind, resource as unknown as Resource]),
+  [services, endpointslices, pods, nodes, events, ipaddresses].map((resource) => [
+    resource.kind,
+    resource as unknown as Resource,
+  ]),
 );
 const user = { name: 'admin', groups: ['system:masters', 'system:authenticated'] };
 {
