@@ -49,7 +49,10 @@ export function chooseTunnel(service: Service, tunnels: readonly Tunnel[]): Tunn
   const defaults = standing.filter(({ spec }) => spec.default === true);
   const [chosen, second] = defaults;
   if (chosen !== undefined && second === undefined) return chosen;
-  const names = standing.map(({ metadata }) => metadata.name).join(', ');
+  const names = standing
+    .map(({ metadata }) => metadata.name)
+    .sort()
+    .join(', ');
   const message = `there are several Tunnels (${names}): name one with the annotation ${tunnelAnnotation}, or make one the default`;
   return { reason: 'TunnelAmbiguous', message };
 }

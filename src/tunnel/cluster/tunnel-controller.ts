@@ -22,6 +22,8 @@ import { type Tunnel, type TunnelObjectStatus, tunnels } from './tunnel-kind.ts'
 
 /** A token that was changed in its Secret is in use after this time: Secrets are read, not watched. */
 const lookAgainMs = 10_000;
+/** A Tunnel whose Secret or fields are not usable is looked at again after this time. */
+const retryMs = 2_000;
 /** Routes that a Tunnel's status tells of; those that are refused first. */
 const routesToldMax = 100;
 
@@ -64,7 +66,7 @@ export class TunnelController implements Controller {
       const failure = error instanceof WherryError ? error : new TransientError('TUNNEL', describeError(error));
       const reason = reasonOf(failure.code);
       await this.#tell(tunnel, context, { reason, message: withHint(failure) }, this.#running.status(key), plan);
-      return { requeueAfterMs: lookAgainMs };
+      return { requeueAfterMs: retryMs };
     }
     for (const { reason, message } of plan.problems) events.event(tunnel, 'Warning', reason, message);
     if (JSON.stringify(before?.services) !== JSON.stringify(plan.services)) this.#onStatus(key);
