@@ -31,7 +31,8 @@ const routesToldMax = 100;
 export class TunnelController implements Controller {
   readonly name = 'tunnel-controller';
   readonly watches = [
-    watchOf(tunnels, (tunnel) => [keyOf(tunnel)]),
+    // Which Tunnel serves a Service depends on all of them.
+    watchOf(tunnels, (tunnel, informers) => [keyOf(tunnel), ...namesOf(informers)]),
     watchOf(services, (_, informers) => namesOf(informers)),
   ];
   readonly #running: RunningTunnels;
@@ -69,7 +70,7 @@ export class TunnelController implements Controller {
       return { requeueAfterMs: retryMs };
     }
     for (const { reason, message } of plan.problems) events.event(tunnel, 'Warning', reason, message);
-    if (JSON.stringify(before?.services) !== JSON.stringify(plan.services)) this.#onStatus(key);
+    if (servicesText(before) !== servicesText(plan)) this.#onStatus(key);
     await this.#tell(tunnel, context, undefined, this.#running.status(key), plan);
     return { requeueAfterMs: lookAgainMs };
   }
@@ -99,6 +100,10 @@ export class TunnelController implements Controller {
     if (JSON.stringify(next) === JSON.stringify(tunnel.status)) return;
     await client.update(tunnels, { ...tunnel, status: next }, { subresource: 'status' });
   }
+}
+
+function servicesText(plan: TunnelPlan | undefined): string {
+  return JSON.stringify([...(plan?.services ?? [])]);
 }
 
 function namesOf(informers: Informers): readonly string[] {
