@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { defaultDataDir } from './options.ts';
 
+/** Where a node serves the kubelet's API. */
+export const kubeletPort = 10250;
 /** The nftables table of Services. */
 export const serviceTable = 'wherry';
 /** The nftables table that gives pods' packets the node's address where they leave the cluster. */

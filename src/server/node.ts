@@ -24,7 +24,7 @@ import { createLocalPathControllers } from '../storage/localpath/provisioner.ts'
 import { hostRange } from './address-ranges.ts';
 import type { NodeOptions } from './agent-options.ts';
 import { addNodeMetrics } from './metrics.ts';
-import { clusterNames, serviceTable } from './names.ts';
+import { clusterNames, kubeletPort, serviceTable } from './names.ts';
 import { type NodePolicy, prepareNetworkPolicy } from './network-policy.ts';
 import { nodeProblem } from './node-health.ts';
 import type { Paths } from './paths.ts';
@@ -33,7 +33,6 @@ import type { Progress } from './progress.ts';
 
 /** The node's software version as it shows in `kubectl get nodes`. */
 export const kubeletVersion = 'v1.36.2+wherry1';
-const kubeletPort = 10250;
 const dnsPort = 53;
 /** Where kube-proxy tells its health, on every address: load balancers ask it from outside. */
 const proxyHealthPort = 10256;

@@ -6,7 +6,9 @@ import { startControlPlane } from './control-plane.ts';
 import { createNodePasswordController } from './join/node-password-controller.ts';
 import { ensureJoinObjects } from './join/objects.ts';
 import { ensureServerToken } from './join/server-token.ts';
+import { startLoadBalancers } from './load-balancers.ts';
 import { observeMachine } from './machine.ts';
+import { kubeletPort } from './names.ts';
 import { networkConflicts } from './network-options.ts';
 import { identify } from './node-id.ts';
 import type { ServerOptions } from './options.ts';
@@ -41,6 +43,20 @@ export async function runServer(given: ServerOptions, environment: RunEnvironmen
       await controlPlane.manager.run([createNodePasswordController()]);
       if (!options.disableNetworkPolicy) await controlPlane.manager.run([createClusterPolicyController()]);
       if (!options.disable.includes('coredns')) await controlPlane.manager.run([nodeHostsController]);
+    });
+    await progress.step('Load balancers', () => {
+      const ownPorts = new Map([
+        [`TCP/${options.httpsListenPort}`, 'the API server'],
+        [`TCP/${kubeletPort}`, "the node's own API"],
+      ]);
+      const { manager } = controlPlane;
+      return startLoadBalancers({
+        client,
+        manager,
+        clock,
+        hostPorts: !options.disable.includes('servicelb'),
+        ownPorts,
+      });
     });
     if (!options.disable.includes('tunnel')) {
       const clientFor = (name: string) => controlPlane.clientFor(componentUser(name));

@@ -30,7 +30,12 @@ export interface AddressRequest {
 
 export type Allocation =
   | { readonly ok: true; readonly addresses: readonly string[]; readonly pool: string }
-  | { readonly ok: false; readonly message: string };
+  | {
+      readonly ok: false;
+      readonly message: string;
+      /** No pool is for the Service, and it asks for none. */
+      readonly noPool?: boolean;
+    };
 
 /**
  * Gives each Service its addresses. Pure: who has addresses that are still right keeps them; then those get a second one
@@ -114,10 +119,12 @@ function find(pools: readonly Pool[], request: AddressRequest, uses: AddressUses
     if (found !== undefined) return found;
   }
   if (candidates.length > 0) return refused(exhausted(candidates, request));
-  if (pools.length === 0) return refused('there is no address pool');
-  return refused(
-    `no address pool is for this Service by itself: ${pools.map(({ name }) => name).join(', ')} give addresses to those that ask, or to others`,
-  );
+  if (pools.length === 0) return { ok: false, message: 'there is no address pool', noPool: true };
+  return {
+    ok: false,
+    noPool: true,
+    message: `no address pool is for this Service by itself: ${pools.map(({ name }) => name).join(', ')} give addresses to those that ask, or to others`,
+  };
 }
 
 // The addresses that the Service names, all of one pool, one a family.

@@ -1,0 +1,41 @@
+import type { Client } from '../client/client.ts';
+import type { Clock } from '../core/clock.ts';
+import { clusterrolebindings, clusterroles, namespaces } from '../kube/resources.gen.ts';
+import { isReason } from '../kube/status-error.ts';
+import { ConfigurationController } from '../loadbalancer/addresses/configuration-controller.ts';
+import { AddressController } from '../loadbalancer/addresses/controller.ts';
+import { metallbDefinitions, metallbNamespace } from '../loadbalancer/metallb/kinds.ts';
+import { loadBalancerBinding, loadBalancerRole } from '../loadbalancer/rights.ts';
+import type { Manager } from '../runtime/manager.ts';
+import { ensureDefinitions } from './definitions.ts';
+
+export interface LoadBalancerOptions {
+  /** May define kinds and roles. */
+  readonly client: Client;
+  readonly manager: Manager;
+  readonly clock: Clock;
+  /** False: Services that no pool serves get no address (--disable=servicelb). */
+  readonly hostPorts: boolean;
+  /** Ports of nodes that the cluster needs itself (`TCP/6443`), with who has them. */
+  readonly ownPorts: ReadonlyMap<string, string>;
+}
+
+/** Gives Services of type LoadBalancer their addresses, from pools or from the nodes. */
+export async function startLoadBalancers(options: LoadBalancerOptions): Promise<void> {
+  const { client, manager, clock, hostPorts, ownPorts } = options;
+  await ensureDefinitions(client, metallbDefinitions, clock);
+  await create(() =>
+    client.create(namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: metallbNamespace } }),
+  );
+  await create(() => client.create(clusterroles, loadBalancerRole));
+  await create(() => client.create(clusterrolebindings, loadBalancerBinding));
+  await manager.run([new AddressController({ hostPorts, ownPorts }), new ConfigurationController()]);
+}
+
+async function create(make: () => Promise<unknown>): Promise<void> {
+  try {
+    await make();
+  } catch (error) {
+    if (!isReason(error, 'AlreadyExists')) throw error;
+  }
+}
