@@ -409,6 +409,20 @@ test('a silent server is passed over for another, and asked again when it is bac
   );
 });
 
+test('servers without a route or a listener are passed over', async (t) => {
+  const { server, upstreams } = await started(t);
+  const machine = [
+    { host: '2001:db8::53', port: 53 },
+    { host: '127.0.0.1', port: 1 },
+    { host: '255.255.255.255', port: 53 },
+    { host: '127.0.0.1', port: upstreams[0]?.port ?? 0 },
+  ];
+  server.configure(configurationOf([], [], machine));
+  for (let i = 0; i < 8; i += 1) assert.equal((await dig(server, `far${i}.test`)).answer.length, 1);
+  server.configure(configurationOf([], [], machine.slice(0, 3)));
+  assert.equal((await dig(server, 'nowhere.test')).status, 'SERVFAIL');
+});
+
 test('while no server answers, an answer past its time is better than none', async (t) => {
   const { server, upstreams } = await started(t);
   const [upstream] = upstreams;

@@ -49,7 +49,10 @@ function exchangeUdp(server: ServerAddress, question: Buffer, questionEnd: numbe
       type: family === 6 ? 'udp6' : 'udp4',
       lookup: (host, _, done) => done(null, host, family),
     });
+    let isOpen = true;
     const end = (result: Buffer | TransientError) => {
+      if (!isOpen) return;
+      isOpen = false;
       clearTimeout(timer);
       socket.close();
       if (result instanceof TransientError) reject(result);
@@ -61,7 +64,11 @@ function exchangeUdp(server: ServerAddress, question: Buffer, questionEnd: numbe
     socket.on('message', (message) => {
       if (typeof message !== 'string' && answersQuestion(message, question, questionEnd)) end(message);
     });
-    socket.connect(server.port, server.host, () => socket.send(question));
+    // Without a route there the callback gets the error, which Node's types do not tell.
+    socket.connect(server.port, server.host, (error?: unknown) => {
+      if (error) end(failure(server, 'can not be asked', error));
+      else socket.send(question);
+    });
   });
 }
 
