@@ -7,6 +7,7 @@ import { addDown } from './down.ts';
 import { addImage } from './image.ts';
 import { addKubectl } from './kubectl.ts';
 import { addLogs } from './logs.ts';
+import { addPolicy } from './policy.ts';
 import { addReset } from './reset.ts';
 import { addServer } from './server.ts';
 import { addStatus } from './status.ts';
@@ -34,6 +35,7 @@ for (const add of [
   addAgent,
   addToken,
   addKubectl,
+  addPolicy,
   addImage,
   addTunnel,
   addTest,

@@ -28,7 +28,7 @@ export function prepareNetworkPolicy(environment: NodeEnvironment, stack: AsyncD
         await removePolicyRules(policyTable);
         progress.report(component, 'running', 'not enforced (--disable-network-policy)');
       },
-      pages: { networkPolicyDenied: async () => ({ items: [], enforced: false }) },
+      pages: { networkPolicyDenied: async () => ({ items: [], last: 0 }) },
     };
   }
   const ready = Promise.withResolvers<{ readonly enforcer: PolicyEnforcer; readonly denied: DeniedLog }>();
@@ -51,7 +51,8 @@ export function prepareNetworkPolicy(environment: NodeEnvironment, stack: AsyncD
     pages: {
       async networkPolicyDenied(query) {
         const { denied } = await ready.promise;
-        return { items: await denied.read(Number(query.get('since') ?? 0)), enforced: true };
+        const items = await denied.read(Number(query.get('since') ?? 0));
+        return { items, last: denied.last };
       },
     },
   };

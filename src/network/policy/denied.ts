@@ -86,6 +86,11 @@ export class DeniedLog implements AsyncDisposable {
     return this.#records.filter(({ sequence }) => sequence > since);
   }
 
+  /** The number of the newest record; 0 when there is none. */
+  get last(): number {
+    return this.#sequence;
+  }
+
   async #run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#options;
     let isBroken = false;
