@@ -290,6 +290,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
       clock,
       log,
       folder: options.folder,
+      podsFolder,
       warn(reason, message) {
         if (node !== undefined) events.event(node, 'Warning', reason, message);
       },

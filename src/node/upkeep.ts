@@ -4,7 +4,9 @@ import type { ContainerRuntime } from './container-runtime.ts';
 import { startImageCollector } from './images/image-gc.ts';
 import type { PodEvents } from './pod-events.ts';
 import { startEviction } from './pods/eviction.ts';
+import { podUid } from './pods/identity.ts';
 import { startLogRotation } from './pods/log-rotation.ts';
+import { observeStorage } from './pods/observe-storage.ts';
 import { qosClass } from './pods/resources.ts';
 import type { PodWorkers } from './pods/workers.ts';
 import { diskUse, observeUse } from './registration/machine.ts';
@@ -18,6 +20,8 @@ export interface UpkeepOptions {
   readonly log: Log;
   /** On the file system that holds images, volumes and logs. */
   readonly folder: string;
+  /** Holds a folder for each pod uid. */
+  readonly podsFolder: string;
   /** Puts a Warning Event on the Node. */
   warn(reason: string, message: string): void;
 }
@@ -26,6 +30,14 @@ export interface UpkeepOptions {
 export function startUpkeep(options: UpkeepOptions): readonly AsyncDisposable[] {
   const { runtime, workers, events, clock, log, folder } = options;
   const { cri, cgroups, sandboxImage } = runtime;
+  const images = startImageCollector({
+    cri,
+    clock,
+    log,
+    keep: sandboxImage === undefined ? [] : [sandboxImage],
+    disk: () => diskUse(folder),
+    failed: (message) => options.warn('ImageGCFailed', message),
+  });
   return [
     startLogRotation({
       cri,
@@ -38,14 +50,7 @@ export function startUpkeep(options: UpkeepOptions): readonly AsyncDisposable[] 
             worker.runtime.containers.filter(({ state, logPath }) => state === 'running' && logPath !== ''),
           ),
     }),
-    startImageCollector({
-      cri,
-      clock,
-      log,
-      keep: sandboxImage === undefined ? [] : [sandboxImage],
-      disk: () => diskUse(folder),
-      failed: (message) => options.warn('ImageGCFailed', message),
-    }),
+    images,
     startEviction({
       clock,
       log,
@@ -61,6 +66,13 @@ export function startUpkeep(options: UpkeepOptions): readonly AsyncDisposable[] 
             return { pod, workingSetBytes: usage?.workingSetBytes ?? 0 };
           }),
         ),
+      pods: () => workers.pods(),
+      storage: (pods, signal) => {
+        const logs = new Map(workers.workers().map(({ pod, runtime }) => [podUid(pod), runtime.containers]));
+        return observeStorage(cri, options.podsFolder, pods, (pod) => logs.get(podUid(pod)) ?? [], signal);
+      },
+      disk: () => diskUse(folder),
+      reclaim: () => images.removeUnused(),
       fail: (uid, failure) => workers.fail(uid, failure),
     }),
   ];

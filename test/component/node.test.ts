@@ -376,6 +376,19 @@ test('a container that ignores SIGTERM is killed after its grace, behind its pre
   await node.until('stubborn', 'the pod is gone', (p) => p === undefined);
 });
 
+test('a pod that writes more into an emptyDir than its size limit is evicted', async () => {
+  const volumes = [{ name: 'scratch', emptyDir: { sizeLimit: '1Mi' } }];
+  const volumeMounts = [{ name: 'scratch', mountPath: '/scratch' }];
+  await node.create('greedy', {
+    volumes,
+    containers: [sh(`head -c 3000000 /dev/zero > /scratch/big; ${forever}`, { volumeMounts })],
+  });
+  const pod = await node.until('greedy', 'it is evicted', phaseIs('Failed'));
+  assert.equal(pod?.status?.reason, 'Evicted');
+  assert.equal(pod?.status?.message, 'Usage of EmptyDir volume "scratch" exceeds the limit "1Mi". ');
+  await remove('greedy');
+});
+
 test('a pod past its deadline fails', async () => {
   await node.create('late', { activeDeadlineSeconds: 1, containers: [sh(forever)] });
   const pod = await node.until('late', 'it has failed', phaseIs('Failed'));

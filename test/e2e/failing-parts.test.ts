@@ -19,7 +19,8 @@ before(async () => {
     images: [await imageArchive('busybox')],
     flags: ['--disable', 'metrics-server'],
   });
-  await cluster.must(['create', '-f', '-'], { input: pod('steady') });
+  // Critical, for others are evicted from a full disk.
+  await cluster.must(['create', '-f', '-'], { input: pod('steady', { priorityClassName: 'system-node-critical' }) });
   await cluster.must(['wait', '--for=condition=Ready', 'pod/steady', '--timeout=60s']);
 });
 after(async () => {

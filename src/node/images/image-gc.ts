@@ -25,16 +25,26 @@ export function planImageCollection(images: readonly ImageAge[], disk: DiskUse, 
   const used = disk.capacityBytes - disk.availableBytes;
   if (disk.capacityBytes === 0 || used < disk.capacityBytes * highShare) return [];
   let surplus = used - disk.capacityBytes * lowShare;
-  const removable = images
-    .filter(({ image, isInUse, firstSeenAt }) => !isInUse && !image.pinned && now - firstSeenAt >= ageMsMin)
-    .toSorted((a, b) => (a.lastUsedAt ?? 0) - (b.lastUsedAt ?? 0) || a.firstSeenAt - b.firstSeenAt);
   const removed: RuntimeImage[] = [];
-  for (const { image } of removable) {
+  for (const image of unusedImages(images, now)) {
     if (surplus <= 0) break;
     removed.push(image);
     surplus -= image.size;
   }
   return removed;
+}
+
+/** Images that may go, those unused for longest first. Pure. */
+export function unusedImages(images: readonly ImageAge[], now: number): readonly RuntimeImage[] {
+  return images
+    .filter(({ image, isInUse, firstSeenAt }) => !isInUse && !image.pinned && now - firstSeenAt >= ageMsMin)
+    .toSorted((a, b) => (a.lastUsedAt ?? 0) - (b.lastUsedAt ?? 0) || a.firstSeenAt - b.firstSeenAt)
+    .map(({ image }) => image);
+}
+
+export interface ImageCollector extends AsyncDisposable {
+  /** Removes every image that nobody uses, before pods are evicted for want of disk. */
+  removeUnused(): Promise<void>;
 }
 
 export interface ImageCollectorOptions {
@@ -49,7 +59,7 @@ export interface ImageCollectorOptions {
 }
 
 /** Removes unused images when the disk fills up. */
-export function startImageCollector(options: ImageCollectorOptions): AsyncDisposable {
+export function startImageCollector(options: ImageCollectorOptions): ImageCollector {
   const { cri, clock, log } = options;
   const abort = new AbortController();
   const { signal } = abort;
@@ -72,13 +82,17 @@ export function startImageCollector(options: ImageCollectorOptions): AsyncDispos
     });
   }
 
-  async function collect(): Promise<void> {
-    const images = await observe();
-    const disk = await options.disk();
-    for (const image of planImageCollection(images, disk, clock.now())) {
+  async function remove(images: readonly RuntimeImage[]): Promise<void> {
+    for (const image of images) {
       await cri.removeImage({ image: { image: image.id } });
       log.info('an unused image was removed', { image: image.repoTags[0] ?? image.id, bytes: image.size });
     }
+  }
+
+  async function collect(): Promise<void> {
+    const images = await observe();
+    const disk = await options.disk();
+    await remove(planImageCollection(images, disk, clock.now()));
     const after = await options.disk();
     const used = 1 - after.availableBytes / Math.max(1, after.capacityBytes);
     if (used >= highShare)
@@ -100,6 +114,9 @@ export function startImageCollector(options: ImageCollectorOptions): AsyncDispos
 
   const ended = loop();
   return {
+    async removeUnused() {
+      await remove(unusedImages(await observe(), clock.now()));
+    },
     async [Symbol.asyncDispose]() {
       abort.abort();
       await ended;

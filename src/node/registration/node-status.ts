@@ -3,7 +3,7 @@ import { findCondition } from '../../kube/conditions.ts';
 import { formatTime } from '../../kube/time.ts';
 import type { ContainerImage, Node, NodeCondition, NodeStatus } from '../../kube/types.gen.ts';
 import { sameJson } from '../same-json.ts';
-import type { MachineFacts, MachineUse } from './machine.ts';
+import type { DiskUse, MachineFacts, MachineUse } from './machine.ts';
 
 /** What the agent knows of its node at a moment. */
 export interface NodeFacts {
@@ -33,19 +33,25 @@ export interface Pressure {
 
 /** Below these free amounts the node is under pressure: kubelet's hard eviction thresholds. */
 export const memoryAvailableMin = 100 * 1024 * 1024;
-const diskAvailableShareMin = 0.1;
+/** Images lie on the same file system, whose own threshold is the higher one. */
+export const diskAvailableShareMin = 0.15;
+const ephemeralReservedShare = 0.1;
 const inodesFreeShareMin = 0.05;
 const processesFreeShareMin = 0.01;
 /** Images listed in the node's status. */
 const imagesMax = 50;
 
+/** Whether the file system that holds volumes, logs and images is nearly full. */
+export function isDiskShort({ availableBytes, capacityBytes, inodes, inodesFree }: DiskUse): boolean {
+  return (
+    availableBytes < capacityBytes * diskAvailableShareMin || (inodes > 0 && inodesFree < inodes * inodesFreeShareMin)
+  );
+}
+
 export function pressureOf(machine: MachineFacts, use: MachineUse): Pressure {
-  const { disk } = use;
   return {
     memory: use.memoryAvailableBytes < memoryAvailableMin,
-    disk:
-      disk.availableBytes < disk.capacityBytes * diskAvailableShareMin ||
-      (disk.inodes > 0 && disk.inodesFree < disk.inodes * inodesFreeShareMin),
+    disk: isDiskShort(use.disk),
     processes: machine.processesMax - use.processes < machine.processesMax * processesFreeShareMin,
   };
 }
@@ -126,7 +132,7 @@ function capacityOf({ machine, use, podsMax }: NodeFacts): Readonly<Record<strin
 function allocatableOf({ machine, use }: NodeFacts, capacity: Readonly<Record<string, string>>) {
   return {
     ...capacity,
-    'ephemeral-storage': String(Math.floor(use.disk.capacityBytes * (1 - diskAvailableShareMin))),
+    'ephemeral-storage': String(Math.floor(use.disk.capacityBytes * (1 - ephemeralReservedShare))),
     memory: kibibytes(Math.max(0, machine.memoryBytes - memoryAvailableMin)),
   };
 }

@@ -25,11 +25,7 @@ const newDataLink = '..data_tmp';
  * link `..data` is turned to it; each file's name is a link through `..data`. `own` sets owners before anybody
  * sees the files. Resolves with whether anything was written. A half-done write of a process that died is swept away.
  */
-export async function writeAtomically(
-  folder: string,
-  payload: Payload,
-  own: (path: string) => Promise<void>,
-): Promise<boolean> {
+export async function writeAtomically(folder: string, payload: Payload, own: () => Promise<void>): Promise<boolean> {
   for (const path of payload.keys()) checkPath(path);
   const current = await readlinkIfAny(join(folder, dataLink));
   const isSame = current !== undefined && (await holds(join(folder, current), payload));
@@ -39,7 +35,7 @@ export async function writeAtomically(
     await mkdir(nextFolder);
     await chmod(nextFolder, 0o755);
     await writeFiles(nextFolder, payload);
-    await own(nextFolder);
+    await own();
     await rm(join(folder, newDataLink), { force: true });
     await symlink(next, join(folder, newDataLink));
     await rename(join(folder, newDataLink), join(folder, dataLink));

@@ -122,6 +122,14 @@ test('emptyDir on disk and in memory: bounded, for the group, there until the po
   assert.equal(mountsBelow(await readMounts(), podsFolder).length, 0);
 });
 
+test('the folder of written volumes belongs to the group, with all that is in it', async (t) => {
+  const { volumes } = await world(t);
+  const items = [{ path: 'name', fieldRef: { fieldPath: 'metadata.name' } }];
+  const pod = podWith([{ name: 'words', downwardAPI: { items } }], { securityContext: { fsGroup: 4242 } });
+  const { words = '' } = await hostPaths(volumes, pod);
+  for (const path of [words, join(words, 'name')]) assert.equal((await stat(path)).gid, 4242, path);
+});
+
 test('a ConfigMap volume waits for its object, follows it within a second, and stops at optional keys', async (t) => {
   const { api, volumes, events } = await world(t);
   const pod = podWith([{ name: 'config', configMap: { name: 'web', defaultMode: 0o440 } }]);

@@ -169,8 +169,9 @@ export function createVolumeSet(options: VolumeSetOptions): VolumeSet {
     await mkdir(folder, { recursive: true, mode: 0o755 });
     if (written.inMemory && !(await isMountPoint(folder))) await mountMemory(folder, memoryBytesMax(), signal);
     const ownership = ownershipOf(pod, true);
-    await writeAtomically(folder, payload, async (path) => {
-      if (ownership !== undefined) await giveToGroup(path, { ...ownership, policy: 'Always' });
+    await writeAtomically(folder, payload, async () => {
+      // The folder too, as kubelet does: programs look at the mount point's group.
+      if (ownership !== undefined) await giveToGroup(folder, { ...ownership, policy: 'Always' });
     });
     state.volumes.set(volume.name, { hostPath: folder, readOnly: true });
     return renewAt;
