@@ -1,7 +1,7 @@
 import { describeError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { foreignConfigFolder, linkPrograms, takeOverConfiguration } from '../engines/cni/foreign.ts';
-import { prepareKernel } from '../engines/cni/network.ts';
+import { prepareKernel, removeConfiguration } from '../engines/cni/network.ts';
 import type { PodNetwork } from './pod-network.ts';
 
 export interface ForeignNetworkOptions {
@@ -18,6 +18,7 @@ export function createForeignNetwork({ cniConfigFolder, folder, log }: ForeignNe
     async ensure(node) {
       try {
         await prepareKernel({ ipv6: node?.spec?.podCIDRs?.some((cidr) => cidr.includes(':')) ?? false });
+        await removeConfiguration(cniConfigFolder);
         await linkPrograms(folder);
         const files = await takeOverConfiguration({ configFolder: cniConfigFolder, folder });
         if (files.join() !== last && files.length > 0) log.info('the pod network is an add-on', { files });

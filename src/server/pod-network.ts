@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describeError, WherryError } from '../core/errors.ts';
 import { Podnet } from '../network/podnet/podnet.ts';
+import { removePodnet } from '../network/podnet/remove.ts';
 import { backendOf } from '../network/podnet/settings.ts';
 import { createEventRecorder } from '../runtime/event-recorder.ts';
 import { podNetworkTable } from './names.ts';
@@ -17,6 +18,8 @@ export async function preparePodnet(environment: NodeEnvironment, stack: AsyncDi
   const { options, paths, progress, clock, client, informers } = environment;
   const name = options.flannelBackend;
   if (name === 'none') {
+    // What an earlier start with another backend left.
+    await removePodnet(podNetworkTable);
     progress.report(component, 'running', 'left to an add-on (--flannel-backend=none)');
     return null;
   }

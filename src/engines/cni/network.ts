@@ -50,12 +50,17 @@ export async function applyNetwork(configFolder: string, network: PodInterfaces)
   return true;
 }
 
+/** Takes the configuration away, for pods that others give their interfaces. Idempotent. */
+export async function removeConfiguration(configFolder: string): Promise<void> {
+  await rm(join(configFolder, configName), { force: true });
+}
+
 /** Removes the configuration and the address book. Idempotent. */
 export async function removeNetwork(
   configFolder: string,
   { name, addressFolder }: Pick<PodInterfaces, 'name' | 'addressFolder'>,
 ): Promise<void> {
-  await rm(join(configFolder, configName), { force: true });
+  await removeConfiguration(configFolder);
   await rm(join(addressFolder, name), { recursive: true, force: true });
 }
 

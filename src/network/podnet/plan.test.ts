@@ -147,6 +147,10 @@ test('a peer that has not told what is needed is named with the reason, and gets
   const rangeless: Peer = { name: 'n6', type: 'wireguard', v4: undefined, v6: undefined };
   const plan = planNetwork(input(backend, [2], { peers: [peer(2, backend), other, keyless, silent, rangeless] }));
   assert.deepEqual(plan.reached, ['n2']);
+  assert.deepEqual(
+    plan.unreached.filter(({ isWaiting }) => !isWaiting).map(({ node }) => node),
+    ['n3'],
+  );
   assert.deepEqual(plan.unreached.map(({ node, why }) => `${node}: ${why}`).sort(), [
     'n3: its backend is vxlan, not wireguard: restart its agent',
     'n4: it has not told its WireGuard key',

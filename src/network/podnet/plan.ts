@@ -41,7 +41,14 @@ export interface NetworkPlan extends NetworkState {
   /** Names of the nodes whose pods are reached. */
   readonly reached: readonly string[];
   /** Nodes whose pods are not reached, and why. */
-  readonly unreached: readonly { readonly node: string; readonly why: string }[];
+  readonly unreached: readonly Unreached[];
+}
+
+export interface Unreached {
+  readonly node: string;
+  readonly why: string;
+  /** It has not told all yet, as a node that is just joining. */
+  readonly isWaiting: boolean;
 }
 
 /** A node that packets go to through IPsec. */
@@ -78,7 +85,7 @@ interface Parts {
   readonly security: SecurityPeer[];
   readonly mtus: number[];
   /** By node. */
-  readonly problems: Map<string, string>;
+  readonly problems: Map<string, Omit<Unreached, 'node'>>;
 }
 
 /** The network that follows from what the nodes tell of themselves. Pure. */
@@ -109,7 +116,7 @@ export function planNetwork(input: PlanInput): NetworkPlan {
     ...network,
     mtu: backend.mtu ?? Math.min(...mtus),
     reached: input.peers.map(({ name }) => name).filter((name) => !problems.has(name)),
-    unreached: [...problems].map(([node, why]) => ({ node, why })),
+    unreached: [...problems].map(([node, problem]) => ({ node, ...problem })),
   };
 }
 
@@ -131,15 +138,18 @@ export function safetyRoutes({
   }));
 }
 
-function isUsable(peer: Peer, { backend, own }: PlanInput, problems: Map<string, string>): boolean {
+const waiting = (why: string) => ({ why, isWaiting: true });
+const lasting = (why: string) => ({ why, isWaiting: false });
+
+function isUsable(peer: Peer, { backend, own }: PlanInput, problems: Parts['problems']): boolean {
   const type = flannelTypes[backend.name];
   const problem = (() => {
-    if (peer.v4 === undefined && peer.v6 === undefined) return 'it has no range of pod addresses yet';
-    if (peer.type === undefined) return 'its agent has not told its address yet';
-    if (peer.type !== type) return `its backend is ${peer.type}, not ${type}: restart its agent`;
+    if (peer.v4 === undefined && peer.v6 === undefined) return waiting('it has no range of pod addresses yet');
+    if (peer.type === undefined) return waiting('its agent has not told its address yet');
+    if (peer.type !== type) return lasting(`its backend is ${peer.type}, not ${type}: restart its agent`);
     for (const family of families) {
       if (own[family] === undefined || peer[family] === undefined) continue;
-      if (peer[family].address === undefined) return `it has told no IPv${family.slice(1)} address`;
+      if (peer[family].address === undefined) return lasting(`it has told no IPv${family.slice(1)} address`);
     }
     return undefined;
   })();
@@ -176,7 +186,7 @@ function planVxlan(
       continue;
     }
     if (mac === undefined) {
-      parts.problems.set(peer.name, 'it has not told the MAC address of its VXLAN device');
+      parts.problems.set(peer.name, waiting('it has not told the MAC address of its VXLAN device'));
       continue;
     }
     const gateway = networkOf(destination);
@@ -212,7 +222,7 @@ function planHostGateway(family: Family, input: PlanInput, peers: readonly Peer[
     if (!input.onLink.has(address)) {
       parts.problems.set(
         peer.name,
-        `its address ${address} is behind a router, and host-gw needs all nodes on one link: use vxlan`,
+        lasting(`its address ${address} is behind a router, and host-gw needs all nodes on one link: use vxlan`),
       );
       continue;
     }
@@ -239,7 +249,7 @@ function planWireGuard(backend: WireGuardBackend, input: PlanInput, peers: reado
     parts.mtus.push(mtu);
     const known = reachable(peers, outer).flatMap(({ peer, facts, address }) => {
       if (facts.publicKey !== undefined) return [{ peer, address, publicKey: facts.publicKey }];
-      parts.problems.set(peer.name, 'it has not told its WireGuard key');
+      parts.problems.set(peer.name, waiting('it has not told its WireGuard key'));
       return [];
     });
     parts.tunnels.push({

@@ -17,7 +17,7 @@ import type { EventRecorder, Informers } from '../../runtime/controller.ts';
 import { annotationNames, annotationsOf, type Peer, peerOf } from './annotations.ts';
 import { writeCondition } from './condition.ts';
 import { applyPlan } from './kernel.ts';
-import { type NetworkPlan, ownFamily, planNetwork, safetyRoutes } from './plan.ts';
+import { type NetworkPlan, ownFamily, planNetwork, safetyRoutes, type Unreached } from './plan.ts';
 import { type Capabilities, probeBackend } from './probe.ts';
 import type { Backend } from './settings.ts';
 import { findUnderlay } from './underlay.ts';
@@ -61,6 +61,8 @@ const gatherMs = 20;
 const retryMs = 1000;
 /** Everything is compared this often, in case a notice was missed. */
 const repairMs = 30_000;
+/** A node that joins has this long to tell how it is reached, before that counts as a failure. */
+const joiningMs = 30_000;
 
 /**
  * Joins this node's pods with those of the other nodes, as Flannel does: tells the others in annotations how it is reached, and keeps
@@ -82,6 +84,8 @@ export class Podnet implements AsyncDisposable {
   /** The masquerading rules in force. */
   #rules = '';
   readonly #told = new Map<string, string>();
+  /** Since when nodes have been waited for, by name. */
+  readonly #waiting = new Map<string, number>();
 
   constructor(options: PodnetOptions) {
     this.#options = {
@@ -273,7 +277,7 @@ export class Podnet implements AsyncDisposable {
     this.#problem = problem;
     const node = this.#nodes.get(nodeName);
     const plan = this.#plan;
-    const unreached = problem === null ? (plan?.unreached ?? []) : [];
+    const unreached = problem === null ? this.#failing(plan?.unreached ?? []) : [];
     const problems = new Map(
       unreached.map(({ node: name, why }) => [`node ${name}`, `${name} is not reached: ${why}`]),
     );
@@ -297,6 +301,15 @@ export class Podnet implements AsyncDisposable {
       log.warn('the condition of the pod network was not written', { error: describeError(thrown) });
       this.#changed();
     });
+  }
+
+  /** Without the nodes that have been joining for a short time only. */
+  #failing(unreached: readonly Unreached[]): readonly Unreached[] {
+    const now = this.#options.clock.monotonic();
+    const waiting = new Set(unreached.filter(({ isWaiting }) => isWaiting).map(({ node }) => node));
+    for (const node of this.#waiting.keys()) if (!waiting.has(node)) this.#waiting.delete(node);
+    for (const node of waiting) if (!this.#waiting.has(node)) this.#waiting.set(node, now);
+    return unreached.filter(({ node }) => now - (this.#waiting.get(node) ?? 0) >= joiningMs || !waiting.has(node));
   }
 
   #backendText(): string {
