@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { BlockParser, blockHead, endOfBlocks, resetOfBlocks } from '../wire/tunnel-blocks.ts';
+import { BlockParser, encodeBlock, endOfBlocks, resetOfBlocks } from '../wire/tunnel-blocks.ts';
 import { type Rates, reset } from './join.ts';
 import type { TokenBucket } from './token-bucket.ts';
 
@@ -51,11 +51,7 @@ function sendBlocks(plain: Duplex, tunnel: Duplex, bucket: TokenBucket | undefin
   const flow = new Flow(plain, tunnel, bucket);
   plain.on('data', (chunk: Buffer) => {
     if (tunnel.writableEnded) return;
-    tunnel.cork();
-    tunnel.write(blockHead(chunk.length));
-    const isTaken = tunnel.write(chunk);
-    tunnel.uncork();
-    flow.passed(chunk.length, isTaken);
+    flow.passed(chunk.length, tunnel.write(encodeBlock(chunk)));
   });
   plain.once('end', () => {
     if (tunnel.writableEnded) return;

@@ -11,17 +11,18 @@ const blockBytesMax = 2 ** 30;
 const resetMark = 2 ** 32 - 1;
 const headBytes = 4;
 
-/** What announces so many bytes, 1 to 2^30. */
-export function blockHead(length: number): Buffer {
-  const head = Buffer.allocUnsafe(headBytes);
-  head.writeUInt32BE(length);
-  return head;
+/** These bytes (at least one) as a block: in one piece, because a write costs more than a copy. */
+export function encodeBlock(bytes: Uint8Array): Buffer {
+  const block = Buffer.allocUnsafe(headBytes + bytes.length);
+  block.writeUInt32BE(bytes.length);
+  block.set(bytes, headBytes);
+  return block;
 }
 
 /** This half has ended, as was meant. */
-export const endOfBlocks: Buffer = blockHead(0);
+export const endOfBlocks: Buffer = Buffer.from([0, 0, 0, 0]);
 /** The connection behind the tunnel broke off. */
-export const resetOfBlocks: Buffer = blockHead(resetMark);
+export const resetOfBlocks: Buffer = Buffer.from([0xff, 0xff, 0xff, 0xff]);
 
 export interface BlockSink {
   bytes(chunk: Buffer): void;

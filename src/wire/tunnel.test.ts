@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fc } from '../../tools/property.ts';
 import { encodeProxyHeader } from './proxy-protocol.ts';
-import { BlockParser, blockHead, endOfBlocks, resetOfBlocks } from './tunnel-blocks.ts';
+import { BlockParser, encodeBlock, endOfBlocks, resetOfBlocks } from './tunnel-blocks.ts';
 import {
   encodeFailed,
   encodeFrame,
@@ -114,7 +114,7 @@ test('blocks arrive as they were sent, however they are cut, with their end', ()
       fc.boolean(),
       fc.array(fc.nat(), { maxLength: 12 }),
       (blocks, isReset, cuts) => {
-        const sent = blocks.flatMap((block) => [blockHead(block.length), Buffer.from(block)]);
+        const sent = blocks.map(encodeBlock);
         const sink = new Collected();
         const parser = new BlockParser(sink);
         for (const piece of pieces(Buffer.concat([...sent, isReset ? resetOfBlocks : endOfBlocks]), cuts))

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
+import { createServer as createTlsServer, DEFAULT_CIPHERS, type Server as TlsServer } from 'node:tls';
 import { errorCode, WherryError } from '../../core/errors.ts';
 import { createServer } from '../../core/node-http.ts';
 
@@ -42,6 +42,9 @@ export const doorLimits = {
 };
 
 const tlsHandshakeByte = 0x16;
+/** Node's own choice, with the faster of two that are both beyond doubt first. */
+const fastCipher = 'TLS_AES_128_GCM_SHA256';
+const ciphers = [fastCipher, ...DEFAULT_CIPHERS.split(':').filter((name) => name !== fastCipher)].join(':');
 
 /** Opens a port. Throws WherryError PORT_IN_USE, or TUNNEL_LISTEN for any other reason. */
 export async function openDoor(options: DoorOptions): Promise<Door> {
@@ -97,6 +100,8 @@ function createTls({ certificate, key }: KeyPair, handshakeTimeout: number): Tls
     key,
     ALPNProtocols: ['http/1.1'],
     minVersion: 'TLSv1.2',
+    ciphers,
+    honorCipherOrder: true,
     handshakeTimeout,
     allowHalfOpen: true,
     noDelay: true,
