@@ -1,12 +1,13 @@
 import type { ComponentStatus } from '../server/progress.ts';
 
-/** Writes one line for each step that ended; on a terminal also the step that is under way. */
+/** Writes one line for each step that ended, or that failed later; on a terminal also the step that is under way. */
 export function stepPrinter(output: NodeJS.WriteStream): (status: ComponentStatus) => void {
-  const shown = new Map<string, string>();
+  const shown = new Map<string, ComponentStatus>();
   return (status) => {
-    const key = `${status.state} ${status.message}`;
-    if (shown.get(status.name) === key) return;
-    shown.set(status.name, key);
+    const former = shown.get(status.name);
+    // What runs goes on telling how it is, which is for `status` to show.
+    if (former?.state === status.state && (status.state === 'running' || former.message === status.message)) return;
+    shown.set(status.name, status);
     if (status.state === 'starting') {
       if (output.isTTY) output.write(`  ${status.name} ...\r`);
       return;

@@ -1,4 +1,4 @@
-/** The README's tour, run on a cluster that `wherry up` started: each command must print what stands behind it. */
+/** The README's commands, run on a cluster that `wherry up` started and on two machines: each must print what stands behind it. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import { startCluster, type TestCluster } from '../testbed/cluster.ts';
 import { imageArchive } from '../testbed/images/images.ts';
 import { kubectlPath } from '../testbed/kubectl.ts';
+import { startLab } from '../testbed/lab/lab.ts';
 
 const root = path.join(import.meta.dirname, '../..');
 const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
@@ -44,6 +45,7 @@ function stepsOf(text: string): Step[] {
 function comparable(text: string): string {
   return text
     .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'UID')
+    .replace(/K10[0-9a-f]{64}::\w{6}\.\w{16}/g, 'TOKEN')
     .replace(/\b\d+\.\d+ s\b/g, 'SECONDS')
     .replace(/\b\d+[smh](\d+[smh])?\b/g, 'AGE')
     .replace(/\d+\.\d+\.\d+\.\d+(?=:6443)/g, 'ADDRESS')
@@ -58,6 +60,12 @@ function comparable(text: string): string {
 
 const steps = stepsOf(readme);
 
+/** The text of one chapter. */
+function chapter(title: string): string {
+  const [, text = ''] = readme.split(`\n## ${title}\n`);
+  return text.split('\n## ')[0] ?? '';
+}
+
 test('`up` prints what the README shows', () => {
   const shown = steps.find((s) => s.command === 'sudo ./wherry up');
   assert.ok(shown);
@@ -65,7 +73,7 @@ test('`up` prints what the README shows', () => {
 });
 
 test('the tour prints what the README shows', async () => {
-  const tour = steps.filter((s) => s.command.startsWith('kubectl '));
+  const tour = stepsOf(chapter('A short tour'));
   assert.ok(tour.length >= 10);
   for (const { command, output } of tour) {
     const environment = { PATH: `${folder}:${process.env['PATH']}`, KUBECONFIG: cluster.kubeconfig };
@@ -73,6 +81,31 @@ test('the tour prints what the README shows', async () => {
     assert.equal(result.status, 0, `${command}\n${result.stdout}${result.stderr}`);
     assert.equal(comparable(result.stdout), comparable(output), command);
   }
+});
+
+test('a second machine joins as the README shows', async (t) => {
+  const lab = await startLab({ name: 'readme' });
+  t.after(() => lab[Symbol.asyncDispose]());
+  const server = await lab.startServer(await lab.addHost({ name: 'node-1' }));
+  const joining = await lab.addHost({ name: 'node-2' });
+  const wherry = path.join(root, 'wherry');
+  const [create, up, get, ...more] = stepsOf(chapter('A second machine'));
+  assert.ok(create && up && get && more.length === 0);
+  const argumentsOf = (command: string) => command.replace(/^sudo \.\/wherry /, '').split(' ');
+  const created = await server.wherry(argumentsOf(create.command));
+  assert.equal(comparable(created.stdout), comparable(create.output));
+  const join = argumentsOf(up.command).map((word) =>
+    word.startsWith('https://') ? server.url : word === 'K10...' ? created.stdout.trim() : word,
+  );
+  const dataDir = path.join(joining.folder, 'data');
+  const joined = await joining.run(wherry, [...join, '--no-install', '--data-dir', dataDir], { timeoutMs: 120_000 });
+  assert.equal(joined.status, 0, joined.stdout + joined.stderr);
+  const [first = ''] = up.output.split('\n...\n');
+  assert.ok(comparable(joined.stdout).startsWith(comparable(first)), joined.stdout);
+  const [program = '', ...args] = get.command.split(' ');
+  assert.equal(program, 'kubectl');
+  assert.equal(comparable(await server.must(args)), comparable(get.output));
+  assert.equal((await joining.run(wherry, ['down', '--no-install', '--data-dir', dataDir])).status, 0);
 });
 
 test('every command that the README names exists', async () => {
