@@ -1,11 +1,9 @@
-import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { createBackoff } from '../../core/backoff.ts';
 import type { Clock } from '../../core/clock.ts';
-import { describeError, errorCode, TerminalError, TransientError } from '../../core/errors.ts';
+import { TerminalError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
-import { startInBackground } from '../process/background.ts';
-import { programPath } from '../process/run.ts';
+import { createDaemon, replaceFile } from '../process/daemon.ts';
 import { type ContainerdOptions, compileConfig } from './config.ts';
 import { connectCri } from './cri.ts';
 import { compileHosts, type Registries } from './registries.ts';
@@ -42,84 +40,18 @@ const socketPathBytesMax = 107;
 export function createContainerdDaemon(options: ContainerdDaemonOptions): ContainerdDaemon {
   const { containerd, folder, clock, log } = options;
   const configPath = join(folder, 'config.toml');
-  const pidPath = join(folder, 'containerd.pid');
-  const logFile = join(folder, 'containerd.log');
-  const abort = new AbortController();
-  let supervision: Promise<void> = Promise.resolve();
-
-  async function launch(): Promise<number> {
+  const daemon = createDaemon({
+    program: 'containerd',
+    args: ['--config', configPath],
+    mark: configPath,
+    folder,
+    hint: 'install containerd (Debian, Ubuntu: apt-get install containerd runc)',
     // A socket that a dead containerd left would be taken for a living one.
-    await rm(containerd.address, { force: true });
-    const pid = await startInBackground('containerd', ['--config', configPath], {
-      logFile,
-      environment: { PATH: programPath, LC_ALL: 'C' },
-    }).catch((cause: unknown) => {
-      throw new TerminalError('CONTAINERD_MISSING', `containerd can't be started: ${describeError(cause)}`, {
-        cause,
-        hint: 'install containerd (Debian, Ubuntu: apt-get install containerd runc)',
-      });
-    });
-    await replaceFile(pidPath, `${pid}\n`);
-    log.info('containerd started', { pid, address: containerd.address });
-    return pid;
-  }
-
-  async function waitUntilReady(pid: number): Promise<void> {
-    const cri = connectCri(containerd.address);
-    const deadline = clock.monotonic() + startTimeoutMs;
-    try {
-      for (;;) {
-        try {
-          await cri.version({ version: 'v1' }, { timeoutMs: 2000 });
-          return;
-        } catch (cause) {
-          const isDead = !(await isOurs(pid, configPath));
-          if (!isDead && clock.monotonic() < deadline) {
-            await clock.sleep(25, abort.signal);
-            continue;
-          }
-          const what = isDead
-            ? 'containerd ended during its start'
-            : `containerd did not answer in ${startTimeoutMs} ms`;
-          throw new TransientError('CONTAINERD_NOT_READY', `${what}: ${await endOf(logFile)}`, {
-            cause,
-            hint: `see ${logFile}`,
-          });
-        }
-      }
-    } finally {
-      cri.close();
-    }
-  }
-
-  async function supervise(first: number): Promise<void> {
-    const backoff = createBackoff({ baseMs: 500, capMs: 30_000 });
-    let pid = first;
-    let aliveSince = clock.monotonic();
-    while (!abort.signal.aborted) {
-      if (await isOurs(pid, configPath)) {
-        if (clock.monotonic() - aliveSince > 60_000) backoff.reset();
-        await clock.sleep(500, abort.signal);
-        continue;
-      }
-      const delayMs = backoff.next();
-      log.error('containerd ended unexpectedly and is started again', { pid, delayMs, end: await endOf(logFile) });
-      await clock.sleep(delayMs, abort.signal);
-      try {
-        pid = await launch();
-        aliveSince = clock.monotonic();
-        await waitUntilReady(pid);
-      } catch (thrown) {
-        if (!abort.signal.aborted) log.error('containerd does not start', { error: describeError(thrown) });
-      }
-    }
-  }
-
-  async function endSupervision(): Promise<void> {
-    abort.abort();
-    await supervision;
-  }
-
+    prepare: () => rm(containerd.address, { force: true }),
+    ready: () => answers(containerd.address),
+    errorLine: /level=(error|fatal)|^containerd:/,
+    ...{ startTimeoutMs, stopTimeoutMs, clock, log },
+  });
   return {
     address: containerd.address,
     async start() {
@@ -133,80 +65,20 @@ export function createContainerdDaemon(options: ContainerdDaemonOptions): Contai
       await mkdir(containerd.cniConfigFolder, { recursive: true, mode: 0o755 });
       await writeHosts(containerd.registryHostsFolder, options.registries);
       const isChanged = await replaceFile(configPath, compileConfig(containerd));
-      let pid = await readPid(pidPath);
-      let isRunning = pid !== undefined && (await isOurs(pid, configPath));
-      if (pid !== undefined && isRunning && isChanged) {
-        log.info('containerd is restarted with its new configuration', { pid });
-        await endProcess(pid, configPath, clock);
-        isRunning = false;
-      }
-      if (pid === undefined || !isRunning) pid = await launch();
-      else log.info('containerd was found running', { pid, address: containerd.address });
-      await waitUntilReady(pid);
-      supervision = supervise(pid).catch((thrown: unknown) => {
-        if (!abort.signal.aborted) throw thrown;
-      });
+      await daemon.start({ anew: isChanged });
     },
-    release: endSupervision,
-    async stop() {
-      await endSupervision();
-      const pid = await readPid(pidPath);
-      if (pid !== undefined) await endProcess(pid, configPath, clock);
-      await rm(pidPath, { force: true });
-    },
+    release: () => daemon.release(),
+    stop: () => daemon.stop(),
   };
 }
 
-/** True while `pid` is the containerd that runs with our configuration (and not another process that got its number). */
-async function isOurs(pid: number, configPath: string): Promise<boolean> {
+async function answers(address: string): Promise<void> {
+  const cri = connectCri(address);
   try {
-    const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8');
-    return commandLine.split('\0').includes(configPath);
-  } catch (thrown) {
-    if (errorCode(thrown) === 'ENOENT' || errorCode(thrown) === 'ESRCH') return false;
-    throw thrown;
+    await cri.version({ version: 'v1' }, { timeoutMs: 2000 });
+  } finally {
+    cri.close();
   }
-}
-
-async function endProcess(pid: number, configPath: string, clock: Clock): Promise<void> {
-  const deadline = clock.monotonic() + stopTimeoutMs;
-  let signal: NodeJS.Signals | null = 'SIGTERM';
-  while (await isOurs(pid, configPath)) {
-    if (clock.monotonic() > deadline) signal = 'SIGKILL';
-    if (signal !== null) signalProcess(pid, signal);
-    signal = null;
-    await clock.sleep(20);
-  }
-}
-
-function signalProcess(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch (thrown) {
-    if (errorCode(thrown) !== 'ESRCH') throw thrown;
-  }
-}
-
-async function readPid(path: string): Promise<number | undefined> {
-  try {
-    const pid = Number.parseInt(await readFile(path, 'utf8'), 10);
-    return Number.isInteger(pid) && pid > 1 ? pid : undefined;
-  } catch (thrown) {
-    if (errorCode(thrown) === 'ENOENT') return undefined;
-    throw thrown;
-  }
-}
-
-/** Writes a file in one step; false when it already had this content. */
-async function replaceFile(path: string, content: string): Promise<boolean> {
-  const old = await readFile(path, 'utf8').catch((thrown: unknown) => {
-    if (errorCode(thrown) === 'ENOENT') return undefined;
-    throw thrown;
-  });
-  if (old === content) return false;
-  await writeFile(`${path}.new`, content, { mode: 0o600 });
-  await rename(`${path}.new`, path);
-  return true;
 }
 
 async function writeHosts(folder: string, registries: Registries): Promise<void> {
@@ -215,20 +87,5 @@ async function writeHosts(folder: string, registries: Registries): Promise<void>
   for (const [host, content] of compileHosts(registries)) {
     await mkdir(join(folder, host), { recursive: true });
     await writeFile(join(folder, host, 'hosts.toml'), content, { mode: 0o600 });
-  }
-}
-
-/** The last error lines that containerd wrote, for a message. */
-async function endOf(path: string): Promise<string> {
-  const bytesMax = 8192;
-  try {
-    await using file = await open(path, 'r');
-    const { size } = await file.stat();
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(bytesMax), 0, bytesMax, Math.max(0, size - bytesMax));
-    const lines = buffer.toString('utf8', 0, bytesRead).trim().split('\n');
-    const errors = lines.filter((line) => /level=(error|fatal)|^containerd:/.test(line));
-    return (errors.length > 0 ? errors : lines).slice(-2).join('; ').slice(-1000);
-  } catch (thrown) {
-    return `its log can't be read (${describeError(thrown)})`;
   }
 }
