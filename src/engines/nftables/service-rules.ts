@@ -72,7 +72,10 @@ const affinityClientsMax = 65_536;
 /** Names of the sets of clients that session affinity keeps begin so. */
 export const clientSetPrefix = 'clients-';
 
-/** Everything of the table that does not depend on Services. */
+/**
+ * Everything of the table that does not depend on Services. The maps with a number in their key are declared by `typeof`,
+ * which alone can name a plain number, and by `tcp dport`, because nft 1.0.6 can't read `th dport` back from the kernel.
+ */
 export function serviceSkeleton(settings: ServiceSettings): string {
   const { family, clusterCidr, serviceCidrs, nodePortAddresses } = settings;
   const address = family === 'ip' ? 'ipv4_addr' : 'ipv6_addr';
@@ -88,8 +91,8 @@ export function serviceSkeleton(settings: ServiceSettings): string {
   return `
   map services { type ${address} . inet_proto . inet_service : verdict; }
   map node-ports { type inet_proto . inet_service : verdict; }
-  map endpoints { typeof ${family} daddr . meta l4proto . th dport . numgen inc mod 2 : ${family} daddr . th dport; }
-  map node-endpoints { typeof meta l4proto . th dport . numgen inc mod 2 : ${family} daddr . th dport; }
+  map endpoints { typeof ${family} daddr . meta l4proto . tcp dport . numgen inc mod 2 : ${family} daddr . tcp dport; }
+  map node-endpoints { typeof meta l4proto . tcp dport . numgen inc mod 2 : ${family} daddr . tcp dport; }
   map host-ports { type inet_proto . inet_service : ${address} . inet_service; }
   map host-address-ports { type ${address} . inet_proto . inet_service : ${address} . inet_service; }
   map guarded { type ${address} . inet_proto . inet_service : verdict; }
