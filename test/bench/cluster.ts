@@ -1,7 +1,7 @@
 /**
  * Speed and memory of a whole cluster with its node: start until the node is Ready, resident memory after an idle minute,
- * pods from creation to Running one by one and many at once, claims from their pod's creation to Bound. Each cluster is new;
- * every figure is the median of all measurements of its kind.
+ * pods from creation to Running one by one and many at once, claims from their pod's creation to Bound. Each cluster is new,
+ * and each measurement begins when nothing is left of the one before; every figure is the median of all of its kind.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Client } from '../../src/client/client.ts';
@@ -16,12 +16,14 @@ import { controlStatus } from '../../src/server/control.ts';
 import { pathsOf } from '../../src/server/paths.ts';
 import { startCluster, type TestCluster } from '../testbed/cluster.ts';
 import { imageArchive } from '../testbed/images/images.ts';
+import { eventually } from '../testbed/kubectl.ts';
 import { report } from './report.ts';
 
 const clusters = 3;
 const idleMs = 60_000;
 const podsOneByOne = 20;
 const podsAtOnce = 30;
+const roundsAtOnce = 3;
 const claims = 5;
 const namespace = 'default';
 
@@ -29,7 +31,9 @@ const startMs: number[] = [];
 const serverMemory: number[] = [];
 const containerdMemory: number[] = [];
 const oneByOne: number[] = [];
-const atOnce: number[] = [];
+const atOnce: Record<'first' | 'median' | 'last', number[]> = { first: [], median: [], last: [] };
+/** Processor time of the whole machine, for each pod: shows whether others were at work, too. */
+const busy: number[] = [];
 const bound: number[] = [];
 
 const archive = await imageArchive('busybox');
@@ -44,20 +48,34 @@ for (let run = 0; run < clusters; run++) {
   const server = `https://${cluster.nodeIp}:${cluster.port}`;
   using transport = createHttpsTransport({ ...loadKubeconfig(cluster.kubeconfig), server });
   const client = createClient(transport);
-  for (let i = 0; i < podsOneByOne; i++) oneByOne.push(await untilRunning(client, [`single-${i}`]));
-  atOnce.push(
-    await untilRunning(
-      client,
-      Array.from({ length: podsAtOnce }, (_, i) => `many-${i}`),
-    ),
-  );
-  for (let i = 0; i < claims; i++) bound.push(await untilBound(client, `claim-${i}`));
+  const gone = () => untilGone(client, cluster);
+  for (let i = 0; i < podsOneByOne; i++) {
+    oneByOne.push(...(await untilRunning(client, [`single-${i}`])));
+    await gone();
+  }
+  for (let round = 0; round < roundsAtOnce; round++) {
+    const names = Array.from({ length: podsAtOnce }, (_, i) => `many-${round}-${i}`);
+    const before = busyMs();
+    const took = await untilRunning(client, names);
+    busy.push((busyMs() - before) / podsAtOnce);
+    await gone();
+    atOnce.first.push(took[0] ?? 0);
+    atOnce.median.push(took[Math.floor(took.length / 2)] ?? 0);
+    atOnce.last.push(took.at(-1) ?? 0);
+  }
+  for (let i = 0; i < claims; i++) {
+    bound.push(await untilBound(client, `claim-${i}`));
+    await gone();
+  }
 }
 report('start of the server until its node is Ready', ' ms', startMs);
 report('resident memory of Wherry after an idle minute', ' MiB', serverMemory);
 report('resident memory of containerd beside it', ' MiB', containerdMemory);
 report('a pod from its creation to Running', ' ms', oneByOne);
-report(`${podsAtOnce} pods created at once, until all are Running`, ' ms', atOnce);
+report(`${podsAtOnce} pods created at once, until the first is Running`, ' ms', atOnce.first);
+report(`${podsAtOnce} pods created at once, median until Running`, ' ms', atOnce.median);
+report(`${podsAtOnce} pods created at once, until all are Running`, ' ms', atOnce.last);
+report('processor time of the machine for each of them', ' ms', busy);
 report("a claim from its pod's creation to Bound", ' ms', bound);
 
 async function serverPid(cluster: TestCluster): Promise<number> {
@@ -127,13 +145,46 @@ function sleeper(name: string, claim?: string): Pod {
   };
 }
 
-async function untilRunning(client: Client, names: readonly string[]): Promise<number> {
-  const began = performance.now();
-  await Promise.all(names.map((name) => client.create(pods, sleeper(name))));
-  await seen(client, pods, names, (pod) => pod.status?.phase === 'Running');
-  const took = performance.now() - began;
+/** Milliseconds from the request that creates a pod until it is seen Running, shortest first. */
+async function untilRunning(client: Client, names: readonly string[]): Promise<readonly number[]> {
+  const began = new Map<string, number>();
+  const took: number[] = [];
+  const running = seen(
+    client,
+    pods,
+    names,
+    (pod) => pod.status?.phase === 'Running',
+    (name) => took.push(performance.now() - (began.get(name) ?? 0)),
+  );
+  const created = names.map((name) => {
+    began.set(name, performance.now());
+    return client.create(pods, sleeper(name));
+  });
+  await Promise.all([running, ...created]);
   await Promise.all(names.map((name) => client.delete(pods, { namespace, name }, { gracePeriodSeconds: 0 })));
-  return took;
+  return took.sort((a, b) => a - b);
+}
+
+/** Resolves when no pod is left, neither in the API nor on the node, whose folders of pods go last. */
+async function untilGone(client: Client, cluster: TestCluster): Promise<void> {
+  await eventually('the pods are gone', 120_000, async () => {
+    const { items } = await client.list(pods, { namespace });
+    const folders = items.length === 0 ? readdirSync(`${cluster.dataDir}/agent/pods`) : [];
+    return items.length + folders.length === 0 ? true : undefined;
+  });
+}
+
+/** Milliseconds that all processors together have worked since the start of the machine (proc(5)). */
+function busyMs(): number {
+  const [, user = 0, nice = 0, system = 0, _idle, _wait, interrupts = 0, softInterrupts = 0] = readFileSync(
+    '/proc/stat',
+    'utf8',
+  )
+    .split('\n', 1)
+    .join('')
+    .split(/\s+/)
+    .map(Number);
+  return (user + nice + system + interrupts + softInterrupts) * 10;
 }
 
 async function untilBound(client: Client, name: string): Promise<number> {
@@ -158,12 +209,14 @@ async function seen<T extends KubeObject>(
   resource: Resource<T>,
   names: readonly string[],
   isDone: (object: T) => boolean,
+  onDone: (name: string) => void = () => {},
 ): Promise<void> {
   const missing = new Set(names);
   const signal = AbortSignal.timeout(120_000);
   for await (const event of client.watch(resource, { namespace, sendInitialEvents: true, signal })) {
     if (event.type === 'BOOKMARK' || event.type === 'DELETED' || !isDone(event.object)) continue;
-    missing.delete(event.object.metadata.name ?? '');
+    const { name = '' } = event.object.metadata;
+    if (missing.delete(name)) onDone(name);
     if (missing.size === 0) return;
   }
   throw new Error(`the watch ended before ${[...missing].join(', ')}`);
