@@ -43,8 +43,13 @@ done
 mount --make-rshared /
 hostname "$name"
 ip link set lo up
-echo "ready $outer"
 
+{
+  # A shutdown of the host is told to every process; the power goes last.
+  trap '' TERM
+  exec cat <&3 >/dev/null
+} &
+echo 1 $! >/run/lab-keepers
+echo "ready $outer"
 # `wait` also takes leave of the orphans that become children of this process.
-cat <&3 >/dev/null &
 wait $!

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { CommandOptions, CommandResult } from '../kubectl.ts';
+import { type CommandOptions, type CommandResult, eventually } from '../kubectl.ts';
 import { type Capture, startCapture } from './capture.ts';
 import { collect, type HostProcess, type Machine, type StartOptions } from './machine.ts';
 import { type LinkState, type Segment, type Switch, shaping } from './switch.ts';
@@ -29,8 +29,10 @@ export interface Host {
   capture(options?: { readonly interface?: string; readonly filter?: string }): Promise<Capture>;
   /** A power cut, and the machine's start: processes, links, routes, rules, mounts and /run are gone, the disk is as it was. */
   reboot(): Promise<void>;
-  /** A power cut. */
+  /** A power cut. What a host with a kernel of its own had not yet written to its disk is lost. */
   powerOff(): Promise<void>;
+  /** As an administrator does it: every program is told to end by SIGTERM, files are written, the power goes. Throws when one does not end in 10 s. */
+  shutdown(): Promise<void>;
   powerOn(): Promise<void>;
   /** Gives the host other addresses, also for its later starts. The old ones go first. */
   changeAddress(addresses: readonly string[]): Promise<void>;
@@ -69,6 +71,10 @@ export interface HostParts {
   /** Writes the switch's rules anew. */
   readonly applyRules: () => Promise<void>;
 }
+
+/** How long programs get to end when their host is shut down, milliseconds. */
+const endTimeoutMs = 10_000;
+const listPrograms = ['-A', '-o', 'pid=,args='];
 
 const freeLink = { cut: false, carrier: true, rateMbit: undefined, lossPercent: 0 };
 let captures = 0;
@@ -152,6 +158,24 @@ export class LabHost implements Host, Link {
   powerOff(): Promise<void> {
     this.on = false;
     return this.parts.machine.powerOff();
+  }
+
+  async shutdown(): Promise<void> {
+    await this.must('sh', ['-c', 'trap "" TERM; kill -TERM -1']);
+    const keepers = (await this.readFile('/run/lab-keepers')).trim().split(' ');
+    await eventually(`all programs on ${this.name} end`, endTimeoutMs, async () => {
+      const left = (await this.programs()).filter((program) => !keepers.includes(program.split(' ')[0] ?? ''));
+      if (left.length > 0) throw new Error(left.join('\n'));
+      return true;
+    });
+    await this.must('sync', ['-f', this.folder]);
+    await this.powerOff();
+  }
+
+  /** What runs, but for kernel threads and whoever looks. */
+  private async programs(): Promise<readonly string[]> {
+    const lines = (await this.must('ps', listPrograms)).split('\n').map((line) => line.trim());
+    return lines.filter((line) => line !== '' && !/^\d+ \[.*\]$/.test(line) && !line.endsWith(listPrograms.join(' ')));
   }
 
   async reboot(): Promise<void> {

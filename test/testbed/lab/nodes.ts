@@ -123,12 +123,17 @@ async function startNode(
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (chunk: Buffer) => appendFileSync(logFile, chunk));
     if (options.wait === false) return;
+    const said = () => log().slice(-4000);
     const ready = await eventually(`${role} on ${host.name} is ready`, readyTimeoutMs, async () => {
       // What has ended will never be ready: no use to wait for the deadline.
       if (child.status !== undefined) return false;
-      return (await wherry(['status'])).status === 0 ? true : undefined;
+      const { status, stdout } = await wherry(['status']);
+      if (status === 0) return true;
+      throw new Error(stdout);
+    }).catch((cause: unknown) => {
+      throw new Error(`${role} on ${host.name} did not become ready:\n${said()}`, { cause });
     });
-    if (!ready) throw new Error(`${role} on ${host.name} ended with status ${child.status}:\n${log().slice(-4000)}`);
+    if (!ready) throw new Error(`${role} on ${host.name} ended with status ${child.status}:\n${said()}`);
   }
 
   async function end(signal: NodeJS.Signals): Promise<void> {

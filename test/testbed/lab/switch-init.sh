@@ -7,7 +7,7 @@ mount -t sysfs sysfs /sys
 mount -t tmpfs -o mode=755 tmpfs /run
 ip link set lo up
 # The addresses of bridges are used at once.
-echo 0 >/proc/sys/net/ipv6/conf/default/dad_transmits
+for conf in all default; do echo 0 >/proc/sys/net/ipv6/conf/$conf/accept_dad; done
 echo 1 >/proc/sys/net/ipv4/ip_forward
 echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
 echo "ready $outer"

@@ -45,5 +45,6 @@ ip link set lo up
 ip link set vec0 name eth0
 stty raw -echo </dev/tty1
 "$lab_node" --disable-warning=ExperimentalWarning "$lab_here/uml-server.ts" </dev/tty1 >/dev/tty1 &
+echo 1 $! >/run/lab-keepers
 # `wait` also takes leave of the orphans that become children of this process.
 wait $!

@@ -5,6 +5,9 @@ import { type FromHost, lineReader, type ToHost } from './uml-messages.ts';
 /** What a program's end is told to be when its host ends: as killed. */
 const killedStatus = 137;
 
+/** Bytes on their way at most: half of what the guest's terminal buffers. One that is full may never be read again. */
+const unreadMax = 2048;
+
 interface Running {
   readonly stdout: PassThrough;
   readonly stderr: PassThrough;
@@ -16,6 +19,8 @@ export class UmlLine {
   private readonly channel: Duplex;
   private readonly running = new Map<number, Running>();
   private readonly booted = Promise.withResolvers<void>();
+  private unsent = '';
+  private unread = 0;
   private count = 0;
 
   constructor(channel: Duplex) {
@@ -77,6 +82,11 @@ export class UmlLine {
   }
 
   private receive(message: FromHost): void {
+    if ('read' in message) {
+      this.unread -= message.read;
+      this.send();
+      return;
+    }
     if ('awake' in message) {
       this.say({ environment: { ...process.env } });
       this.booted.resolve();
@@ -89,6 +99,23 @@ export class UmlLine {
   }
 
   private say(message: ToHost): void {
-    if (this.channel.writable) this.channel.write(`${JSON.stringify(message)}\n`);
+    this.unsent += `${ascii(message)}\n`;
+    this.send();
   }
+
+  private send(): void {
+    const part = this.unsent.slice(0, unreadMax - this.unread);
+    if (part === '' || !this.channel.writable) return;
+    this.unsent = this.unsent.slice(part.length);
+    this.unread += part.length;
+    this.channel.write(part, 'latin1');
+  }
+}
+
+/** JSON in ASCII: a character is a byte on the line. */
+function ascii(message: ToHost): string {
+  return JSON.stringify(message).replace(
+    /[\u0080-\uffff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

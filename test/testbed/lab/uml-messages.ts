@@ -18,6 +18,8 @@ export type ToHost =
 
 export type FromHost =
   | { readonly awake: true }
+  /** So many bytes of the line were read. */
+  | { readonly read: number }
   | { readonly id: number; readonly output: 'stdout' | 'stderr'; readonly bytes: string }
   | { readonly id: number; readonly status: number };
 

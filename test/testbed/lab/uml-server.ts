@@ -37,5 +37,9 @@ function receive(message: ToHost): void {
 
 // A shutdown of the host ends this process last, with the kernel.
 process.on('SIGTERM', () => {});
-process.stdin.setEncoding('latin1').on('data', lineReader<ToHost>(receive));
+const take = lineReader<ToHost>(receive);
+process.stdin.setEncoding('latin1').on('data', (chunk: string) => {
+  say({ read: chunk.length });
+  take(chunk);
+});
 say({ awake: true });
