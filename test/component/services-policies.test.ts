@@ -159,20 +159,20 @@ test('hints keep traffic in the zone or on the node, where all endpoints have th
   const setZone = (zone: string) =>
     world.node.call('label', { name: 'here', labels: { 'topology.kubernetes.io/zone': zone } }) as Promise<Node>;
   await setZone('b');
-  await world.written('ip', `${ips.IPv4} . tcp . 80 : goto cluster-1`);
+  await world.written('ip', `${ips.IPv4} . tcp . 80 : goto tcp-cluster-1`);
   assert.deepEqual([...(await world.answering('p1', target))], ['far']);
   await setZone('c');
-  await world.written('ip', `${ips.IPv4} . tcp . 80 : goto cluster-2`);
+  await world.written('ip', `${ips.IPv4} . tcp . 80 : goto tcp-cluster-2`);
   await setZone('b');
   await world.endpoints('near', [
     { place: 'p2', ...hint('b', 'here') },
     { place: 'far', ...hint('b', 'there') },
   ]);
-  await world.written('ip', `${ips.IPv4} . tcp . 80 . 0 : ${addresses.IPv4.p2} . 8080`);
+  await world.written('ip', `${ips.IPv4} . 80 . 0 : ${addresses.IPv4.p2} . 8080`);
   await world.expect('p1', target, /^p2 /);
   assert.deepEqual([...(await world.answering('p1', target))], ['p2']);
   await world.endpoints('near', [{ place: 'p2', ...hint('b', 'here') }, 'far']);
-  await world.written('ip', `${ips.IPv4} . tcp . 80 : goto cluster-2`);
+  await world.written('ip', `${ips.IPv4} . tcp . 80 : goto tcp-cluster-2`);
   assert.equal((await world.answering('p1', target)).size, 2, 'one without hints means: all');
 });
 

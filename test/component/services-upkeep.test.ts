@@ -35,10 +35,10 @@ test('a UDP flow to an endpoint that is gone moves to another, and flows to othe
     }
     assert.deepEqual([...new Set(first.values())].sort(), ['far', 'p2']);
     await world.endpoints('dns', ['far'], udpSlice);
-    await world.written(family === 'IPv4' ? 'ip' : 'ip6', `${ips[family]} . udp . 53 : goto cluster-1`);
+    await world.written(family === 'IPv4' ? 'ip' : 'ip6', `${ips[family]} . udp . 53 : goto udp-cluster-1`);
     for (const sourcePort of first.keys()) await world.expect('p1', ask(sourcePort), /^far /);
     await world.endpoints('dns', ['p2', 'far'], udpSlice);
-    await world.written(family === 'IPv4' ? 'ip' : 'ip6', `${ips[family]} . udp . 53 : goto cluster-2`);
+    await world.written(family === 'IPv4' ? 'ip' : 'ip6', `${ips[family]} . udp . 53 : goto udp-cluster-2`);
     for (const sourcePort of first.keys()) assert.match(await world.ask('p1', ask(sourcePort)), /^far /);
   }
 });

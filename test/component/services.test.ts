@@ -62,8 +62,8 @@ test('SCTP is written as the other protocols are', async () => {
   const ips = clusterIpsOf(await world.service('sctp', { ports: [{ port: 36412, protocol: 'SCTP' }] }));
   await world.endpoints('sctp', ['p1'], [{ name: '', port: 36412, protocol: 'SCTP' }]);
   await world.endpoints('sctp', ['p1', 'p2'], [{ name: '', port: 36412, protocol: 'SCTP' }]);
-  await world.written('ip', `${ips.IPv4} . sctp . 36412 : goto cluster-2`);
-  await world.written('ip6', `${ips.IPv6} . sctp . 36412 : goto cluster-2`);
+  await world.written('ip', `${ips.IPv4} . sctp . 36412 : goto sctp-cluster-2`);
+  await world.written('ip6', `${ips.IPv6} . sctp . 36412 : goto sctp-cluster-2`);
 });
 
 test('a Service without endpoints refuses, until it has one and again when it has none', async () => {

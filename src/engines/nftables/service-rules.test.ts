@@ -48,12 +48,12 @@ function linesOf(script: string): string[] {
 
 test('a cluster IP is one element that leads to the chain of its shape, and one for each endpoint', () => {
   assert.deepEqual(written(plain), [
-    'add chain cluster-2',
-    'add rule cluster-2 jump cluster-sources',
-    'add rule cluster-2 dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 2 map @endpoints',
+    'add chain tcp-cluster-2',
+    'add rule tcp-cluster-2 jump cluster-sources',
+    'add rule tcp-cluster-2 dnat ip to ip daddr . tcp dport . numgen random mod 2 map @endpoints-tcp',
     'add element cluster-ips { 10.43.0.5 }',
-    'add element services { 10.43.0.5 . tcp . 80 : goto cluster-2 }',
-    'add element endpoints { 10.43.0.5 . tcp . 80 . 0 : 10.42.0.2 . 8080, 10.43.0.5 . tcp . 80 . 1 : 10.42.1.2 . 8080 }',
+    'add element services { 10.43.0.5 . tcp . 80 : goto tcp-cluster-2 }',
+    'add element endpoints-tcp { 10.43.0.5 . 80 . 0 : 10.42.0.2 . 8080, 10.43.0.5 . 80 . 1 : 10.42.1.2 . 8080 }',
     'add element hairpin { 10.42.0.2 . 10.42.0.2 }',
   ]);
 });
@@ -74,14 +74,14 @@ test('external traffic that stays local: pods and the node may use all endpoints
   assert.deepEqual(
     lines.filter((line) => line.includes('external-local')),
     [
-      'add chain node-external-local-2-1',
-      'add rule node-external-local-2-1 ip saddr 10.42.0.0/16 goto node-cluster-2',
-      'add rule node-external-local-2-1 fib saddr type local goto node-external-2',
-      'add rule node-external-local-2-1 dnat ip to meta l4proto . th dport . numgen random mod 1 offset 65536 map @node-endpoints',
-      'add element node-ports { tcp . 30080 : goto node-external-local-2-1 }',
+      'add chain node-tcp-external-local-2-1',
+      'add rule node-tcp-external-local-2-1 ip saddr 10.42.0.0/16 goto node-tcp-cluster-2',
+      'add rule node-tcp-external-local-2-1 fib saddr type local goto node-tcp-external-2',
+      'add rule node-tcp-external-local-2-1 dnat ip to tcp dport . numgen random mod 1 offset 65536 map @node-endpoints-tcp',
+      'add element node-ports { tcp . 30080 : goto node-tcp-external-local-2-1 }',
     ],
   );
-  assert.match(lines.join('\n'), /tcp \. 30080 \. 65536 : 10\.42\.0\.2 \. 8080/);
+  assert.match(lines.join('\n'), /30080 \. 65536 : 10\.42\.0\.2 \. 8080/);
 });
 
 test('without endpoints all fronts are refused and none is looked up', () => {
@@ -116,8 +116,8 @@ test('a change of one endpoint writes that endpoint', () => {
     compileServicePort(settings, { ...changed, clusterEndpoints: [first, { ...second, address: '10.42.1.3' }] }),
   );
   assert.deepEqual(linesOf(table.compileChange(2)), [
-    'delete element endpoints { 10.43.1.7 . tcp . 80 . 1 }',
-    'add element endpoints { 10.43.1.7 . tcp . 80 . 1 : 10.42.1.3 . 8080 }',
+    'delete element endpoints-tcp { 10.43.1.7 . 80 . 1 }',
+    'add element endpoints-tcp { 10.43.1.7 . 80 . 1 : 10.42.1.3 . 8080 }',
   ]);
   table.written();
   assert.equal(table.compileChange(3), '');
@@ -150,7 +150,7 @@ test('what nft monitor prints becomes transactions, each with the tables and sta
   );
   for (const line of [
     'add table ip wherry',
-    'add element ip wherry services { 10.43.0.5 . tcp . 80 : goto cluster-2 }',
+    'add element ip wherry services { 10.43.0.5 . tcp . 80 : goto tcp-cluster-2 }',
     'delete element ip wherry written { 0x00000001 }',
     'add element ip wherry written { 0x0000002a }',
     'add rule ip6 other chain counter packets 0 bytes 0 drop',

@@ -18,7 +18,8 @@ export interface ServiceSettings {
   readonly nodePortAddresses: readonly string[];
 }
 
-export type Protocol = 'tcp' | 'udp' | 'sctp';
+const protocols = ['tcp', 'udp', 'sctp'] as const;
+export type Protocol = (typeof protocols)[number];
 
 /** One port of a Service, in one address family. */
 export interface ServicePortRule {
@@ -74,7 +75,8 @@ export const clientSetPrefix = 'clients-';
 
 /**
  * Everything of the table that does not depend on Services. The maps with a number in their key are declared by `typeof`,
- * which alone can name a plain number, and by `tcp dport`, because nft 1.0.6 can't read `th dport` back from the kernel.
+ * which alone can name a plain number. There is one a protocol, because nft takes the words of a declaration for a match
+ * on their protocol once it has read them back from the kernel.
  */
 export function serviceSkeleton(settings: ServiceSettings): string {
   const { family, clusterCidr, serviceCidrs, nodePortAddresses } = settings;
@@ -88,11 +90,16 @@ export function serviceSkeleton(settings: ServiceSettings): string {
     serviceCidrs.length === 0
       ? ''
       : `\n    ${family} daddr { ${distinctRanges(serviceCidrs).join(', ')} } fib daddr type != local counter goto refuse-with`;
+  const byProtocol = protocols
+    .flatMap((p) => [
+      `  map endpoints-${p} { typeof ${family} daddr . ${p} dport . numgen inc mod 2 : ${family} daddr . ${p} dport; }`,
+      `  map node-endpoints-${p} { typeof ${p} dport . numgen inc mod 2 : ${family} daddr . ${p} dport; }`,
+    ])
+    .join('\n');
   return `
   map services { type ${address} . inet_proto . inet_service : verdict; }
   map node-ports { type inet_proto . inet_service : verdict; }
-  map endpoints { typeof ${family} daddr . meta l4proto . tcp dport . numgen inc mod 2 : ${family} daddr . tcp dport; }
-  map node-endpoints { typeof meta l4proto . tcp dport . numgen inc mod 2 : ${family} daddr . tcp dport; }
+${byProtocol}
   map host-ports { type inet_proto . inet_service : ${address} . inet_service; }
   map host-address-ports { type ${address} . inet_proto . inet_service : ${address} . inet_service; }
   map guarded { type ${address} . inet_proto . inet_service : verdict; }
@@ -186,16 +193,19 @@ export function compileServicePort(settings: ServiceSettings, rule: ServicePortR
     const entry = rule.isInternalLocal ? chains.local('address') : chains.cluster('address');
     elements.push({ set: 'services', key: front(clusterIp), value: use(entry) });
     if (chains.isByNumber)
-      elements.push(...numbered(rule, 'endpoints', front(clusterIp), !rule.isInternalLocal, rule.isInternalLocal));
+      elements.push(
+        ...numbered(rule, 'endpoints', `${clusterIp} . ${port}`, !rule.isInternalLocal, rule.isInternalLocal),
+      );
   }
   for (const ip of external) {
     elements.push({ set: 'services', key: front(ip), value: use(chains.external('address')) });
-    if (chains.isByNumber) elements.push(...numbered(rule, 'endpoints', front(ip), true, rule.isExternalLocal));
+    if (chains.isByNumber) elements.push(...numbered(rule, 'endpoints', `${ip} . ${port}`, true, rule.isExternalLocal));
   }
   if (nodePort !== undefined) {
     const key = `${protocol} . ${nodePort}`;
     elements.push({ set: 'node-ports', key, value: use(chains.external('node')) });
-    if (chains.isByNumber) elements.push(...numbered(rule, 'node-endpoints', key, true, rule.isExternalLocal));
+    if (chains.isByNumber)
+      elements.push(...numbered(rule, 'node-endpoints', `${nodePort}`, true, rule.isExternalLocal));
   }
   const here = new Set(
     [...rule.clusterEndpoints, ...rule.localEndpoints].filter((e) => e.mayBeHere).map((e) => e.address),
@@ -203,7 +213,8 @@ export function compileServicePort(settings: ServiceSettings, rule: ServicePortR
   for (const ip of here) elements.push({ set: 'hairpin', key: `${ip} . ${ip}` });
   return fragment;
 
-  function numbered(of: ServicePortRule, set: string, key: string, cluster: boolean, local: boolean): Element[] {
+  function numbered(of: ServicePortRule, map: string, key: string, cluster: boolean, local: boolean): Element[] {
+    const set = `${map}-${of.protocol}`;
     const number = (endpoints: readonly EndpointRule[], first: number) =>
       endpoints.map((e, i) => ({ set, key: `${key} . ${first + i}`, value: `${e.address} . ${e.port}` }));
     return [
@@ -258,11 +269,12 @@ interface Chains {
 function sharedChains({ family, clusterCidr }: ServiceSettings, rule: ServicePortRule): Chains {
   const all = rule.clusterEndpoints.length;
   const here = rule.localEndpoints.length;
-  const prefix = (front: Front) => (front === 'node' ? 'node-' : '');
+  const { protocol } = rule;
+  const prefix = (front: Front) => (front === 'node' ? `node-${protocol}-` : `${protocol}-`);
   const pick = (front: Front, count: number, first: number) => {
-    const words = front === 'node' ? 'meta l4proto . th dport' : `${family} daddr . meta l4proto . th dport`;
+    const words = front === 'node' ? `${protocol} dport` : `${family} daddr . ${protocol} dport`;
     const number = `numgen random mod ${count}${first === 0 ? '' : ` offset ${first}`}`;
-    return `dnat ${family} to ${words} . ${number} map @${front === 'node' ? 'node-endpoints' : 'endpoints'}`;
+    return `dnat ${family} to ${words} . ${number} map @${front === 'node' ? 'node-endpoints' : 'endpoints'}-${protocol}`;
   };
   const cluster = (front: Front): Entry =>
     entry(`${prefix(front)}cluster-${all}`, ['jump cluster-sources', pick(front, all, 0)]);
