@@ -5,7 +5,7 @@ export function addBench(program: Command): void {
   program
     .command('bench')
     .description('measure speed and memory')
-    .argument('[parts...]', 'only these: datastore, api, cluster')
+    .argument('[parts...]', 'only these: datastore, api, tunnel, cluster')
     .action(async (parts: readonly string[]) => {
       const { runBenchmarks } = await import('../../test/bench/run.ts');
       await runBenchmarks(parts);
