@@ -1,11 +1,18 @@
 import type { Client } from '../client/client.ts';
 import type { Clock } from '../core/clock.ts';
-import { clusterrolebindings, clusterroles, namespaces } from '../kube/resources.gen.ts';
+import { clusterrolebindings, clusterroles, namespaces, rolebindings, roles } from '../kube/resources.gen.ts';
 import { isReason } from '../kube/status-error.ts';
 import { ConfigurationController } from '../loadbalancer/addresses/configuration-controller.ts';
 import { AddressController } from '../loadbalancer/addresses/controller.ts';
 import { metallbDefinitions, metallbNamespace } from '../loadbalancer/metallb/kinds.ts';
-import { loadBalancerBinding, loadBalancerRole } from '../loadbalancer/rights.ts';
+import {
+  announcerBinding,
+  announcerRole,
+  announcerSecretsBinding,
+  announcerSecretsRole,
+  loadBalancerBinding,
+  loadBalancerRole,
+} from '../loadbalancer/rights.ts';
 import type { Manager } from '../runtime/manager.ts';
 import { ensureDefinitions } from './definitions.ts';
 
@@ -29,6 +36,10 @@ export async function startLoadBalancers(options: LoadBalancerOptions): Promise<
   );
   await create(() => client.create(clusterroles, loadBalancerRole));
   await create(() => client.create(clusterrolebindings, loadBalancerBinding));
+  await create(() => client.create(clusterroles, announcerRole));
+  await create(() => client.create(clusterrolebindings, announcerBinding));
+  await create(() => client.create(roles, announcerSecretsRole));
+  await create(() => client.create(rolebindings, announcerSecretsBinding));
   await manager.run([new AddressController({ hostPorts, ownPorts }), new ConfigurationController()]);
 }
 
