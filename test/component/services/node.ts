@@ -7,6 +7,7 @@ import { createClient } from '../../../src/client/client-impl.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { createLog } from '../../../src/core/log.ts';
 import { openSqliteBackend } from '../../../src/datastore/sqlite/backend.ts';
+import { run } from '../../../src/engines/process/run.ts';
 import { builtinKinds } from '../../../src/kube/kinds/all.ts';
 import type { KubeObject } from '../../../src/kube/object.ts';
 import type { Resource } from '../../../src/kube/resource.ts';
@@ -20,6 +21,7 @@ import {
   services,
 } from '../../../src/kube/resources.gen.ts';
 import { isReason } from '../../../src/kube/status-error.ts';
+import type { EndpointSlice } from '../../../src/kube/types.gen.ts';
 import { ServiceProxy } from '../../../src/network/services/service-proxy.ts';
 import { createEventRecorder } from '../../../src/runtime/event-recorder.ts';
 import { createSharedInformers } from '../../../src/runtime/shared-informers.ts';
@@ -92,6 +94,8 @@ const user = { name: 'admin', groups: ['system:masters', 'system:authenticated']
     return resource;
   };
   const nameOf = ({ metadata }: KubeObject) => ({ namespace: metadata.namespace ?? '', name: metadata.name ?? '' });
+  const ipOf = async (name: string) =>
+    (await client.get(services, { namespace: 'default', name })).spec?.clusterIP ?? '';
   await serveCalls({
     create: (object: KubeObject) => client.create(of(object.kind), object),
     update: (object: KubeObject) => client.update(of(object.kind), object),
@@ -102,7 +106,53 @@ const user = { name: 'admin', groups: ['system:masters', 'system:authenticated']
       client.patch(nodes, { name }, { type: 'merge', body: { metadata: { labels } } }),
     taint: ({ name, key }: { readonly name: string; readonly key: string }) =>
       client.patch(nodes, { name }, { type: 'merge', body: { spec: { taints: [{ key, effect: 'NoSchedule' }] } } }),
+    /** Many Services of two endpoints, for measurements; resolves when the kernel has the last. */
+    fill: async ({ from, to }: { readonly from: number; readonly to: number }) => {
+      let next = from;
+      const worker = async () => {
+        for (let i = next++; i < to; i = next++) {
+          const name = `many-${i}`;
+          const spec = { ports: [{ port: 80, protocol: 'TCP' }] };
+          const metadata = { name, namespace: 'default' };
+          await client.create(services, { apiVersion: 'v1', kind: 'Service', metadata, spec });
+          await client.create(endpointslices, sliceOf(name, ['10.42.1.2', '10.42.1.3']));
+        }
+      };
+      await Promise.all(Array.from({ length: 16 }, worker));
+      await untilWritten(await ipOf(`many-${to - 1}`), '10.42.1.3');
+    },
+    /** Milliseconds from the call that changes an endpoint until the kernel shows it. */
+    timeChange: async ({ index }: { readonly index: number }) => {
+      const ip = await ipOf(`many-${index}`);
+      const began = performance.now();
+      await client.update(endpointslices, sliceOf(`many-${index}`, ['10.42.1.2', '10.42.1.9']));
+      await untilWritten(ip, '10.42.1.9');
+      return performance.now() - began;
+    },
+    pid: () => process.pid,
     list: async ({ kind }: { readonly kind: string }) => (await client.list(of(kind))).items,
   });
 }
 process.exit(0);
+
+function sliceOf(name: string, endpoints: readonly string[]): EndpointSlice {
+  return {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { name, namespace: 'default', labels: { 'kubernetes.io/service-name': name } },
+    addressType: 'IPv4',
+    ports: [{ name: '', port: 8080, protocol: 'TCP' }],
+    endpoints: endpoints.map((address) => ({ addresses: [address], nodeName: 'there' })),
+  };
+}
+
+async function untilWritten(ip: string, endpoint: string): Promise<void> {
+  for (;;) {
+    const element = ['get', 'element', 'ip', 'wherry', 'endpoints-tcp', `{ ${ip} . 80 . 1 }`];
+    const text = await run('nft', element).then(
+      ({ stdout }) => stdout,
+      () => '',
+    );
+    if (text.includes(endpoint)) return;
+  }
+}
