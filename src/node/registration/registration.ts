@@ -85,12 +85,15 @@ export function startRegistration(options: RegistrationOptions): Registration {
       writtenAt = clock.monotonic();
       options.onNode(written);
     } catch (thrown) {
-      // Somebody else changed the object, or removed it: read or registered anew at the next look.
-      if (!isReason(thrown, 'Conflict', 'NotFound')) throw thrown;
+      // Somebody else changed the object, or removed it: read or registered anew at the next look. Taints of before are
+      // refused (NodeRestriction) ahead of the version of before.
+      if (!isReason(thrown, 'Conflict', 'NotFound', 'Forbidden')) throw thrown;
       node = await client.get(nodes, { name: facts.name }, { signal }).catch((gone: unknown) => {
         if (isReason(gone, 'NotFound')) return undefined;
         throw gone;
       });
+      // What is refused for another reason is tried again with backoff.
+      if (isReason(thrown, 'Forbidden')) throw thrown;
       poked();
     }
   }
