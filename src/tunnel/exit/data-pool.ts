@@ -172,7 +172,7 @@ export class DataPool {
   #shrink(): void {
     if (this.#fewest > this.#target / 2) this.#target = Math.max(idleMin, Math.floor(this.#target / 2));
     this.#fewest = this.#idle.length;
-    while (this.#idle.length > this.#target) this.#idle[0]?.destroy();
+    for (const connection of this.#idle.slice(this.#target)) this.#drop(connection);
     this.fill();
   }
 
