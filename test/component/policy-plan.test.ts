@@ -70,7 +70,7 @@ test('rules of both nodes let through what the specification allows, and nothing
         assert.equal(allowed(rules, connection), oracle(world, connection), JSON.stringify(connection));
       }
     }),
-    { numRuns: 100 },
+    { numRuns: 40 },
   );
 });
 

@@ -35,7 +35,7 @@ function server(name: string, namespace: string) {
           name: 'main',
           image,
           imagePullPolicy: 'IfNotPresent',
-          command: ['sh', '-c', 'echo hello > /tmp/index.html; exec httpd -f -p 8080 -h /tmp'],
+          command: ['sh', '-c', 'mkdir /www; echo hello > /www/index.html; exec httpd -f -p 8080 -h /www'],
           ports: [{ name: 'http', containerPort: 8080 }],
           readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 },
         },
@@ -50,8 +50,7 @@ function policy(name: string, spec: object) {
 
 const addressOf = (pod: string) => cluster.must(['get', 'pod', pod, '-o', 'jsonpath={.status.podIP}']);
 const reaches = async (pod: string, address: string) =>
-  (await cluster.kubectl(['exec', pod, '--', 'wget', '-q', '-T', '2', '-O', '-', `http://${address}:8080/`])).status ===
-  0;
+  (await cluster.kubectl(['exec', pod, '--', 'timeout', '2', 'wget', '-qO-', `http://${address}:8080/`])).status === 0;
 const becomes = (what: string, wanted: boolean, pod: string, address: string) =>
   eventually(what, 5_000, async () => ((await reaches(pod, address)) === wanted ? true : undefined));
 
@@ -98,7 +97,7 @@ test('a policy takes effect, is explained, told of and taken back', async () => 
 test('a pod whose first act is forbidden does not get through', async () => {
   const web = await addressOf('web');
   await apply(policy('no-egress', { podSelector: { matchLabels: { kind: 'hasty' } }, policyTypes: ['Egress'] }));
-  const command = `wget -q -T 1 -O - http://${web}:8080/ && exit 0; exit 7`;
+  const command = `timeout 1 wget -qO- http://${web}:8080/ && exit 0; exit 7`;
   const names = Array.from({ length: hastyPods }, (_, index) => `hasty-${index}`);
   await apply(
     ...names.map((name) => ({

@@ -1,7 +1,7 @@
 import { isObject } from '../../core/json.ts';
 import { CommandError, run } from '../process/run.ts';
 import type { IpFamily } from './policy-rules.ts';
-import { deniedKinds, generationMask, generationOf } from './policy-skeleton.ts';
+import { deniedKinds, generationOf } from './policy-skeleton.ts';
 
 /** A flow that policies denied, as the kernel remembers it for a while. */
 export interface DeniedFlow {
@@ -47,19 +47,6 @@ export async function readDeniedFlows(table: string, families: readonly IpFamily
   return flows;
 }
 
-/** Clears the generation in the marks of all connections, so that every one is judged anew. */
-export async function forgetGenerations(families: readonly IpFamily[]): Promise<void> {
-  const mask = `0x${generationMask.toString(16)}`;
-  for (const family of families) {
-    try {
-      await run('conntrack', ['-U', '-f', family === 6 ? 'ipv6' : 'ipv4', '-m', `0/${mask}`]);
-    } catch (error) {
-      // It ends so when there is no connection.
-      if (!(error instanceof CommandError && / 0 flow entries/.test(error.stderr))) throw error;
-    }
-  }
-}
-
 function flowOf(direction: DeniedFlow['direction'], element: unknown): readonly DeniedFlow[] {
   const inner = isObject(element) && isObject(element['elem']) ? element['elem'] : undefined;
   const value = inner?.['val'];
@@ -87,10 +74,10 @@ function itemsOf(text: string | null): readonly Readonly<Record<string, unknown>
   return Array.isArray(items) ? items.filter(isObject) : [];
 }
 
-/** What `nft list` prints, numbers as numbers; null when it is not there. */
+/** What `nft list` prints, priorities as numbers; null when it is not there. */
 async function list(what: readonly string[], options: readonly string[]): Promise<string | null> {
   try {
-    return (await run('nft', [...options, '-y', '-p', 'list', ...what])).stdout;
+    return (await run('nft', [...options, '-y', 'list', ...what])).stdout;
   } catch (error) {
     if (error instanceof CommandError && /No such file or directory/.test(error.stderr)) return null;
     throw error;

@@ -9,7 +9,7 @@ import {
   type PolicyRules,
 } from '../../engines/nftables/policy-rules.ts';
 import { generationMax } from '../../engines/nftables/policy-skeleton.ts';
-import { forgetGenerations, readGeneration } from '../../engines/nftables/policy-state.ts';
+import { readGeneration } from '../../engines/nftables/policy-state.ts';
 import { isPodFinished } from '../../kube/pod-phase.ts';
 import type { Pod } from '../../kube/types.gen.ts';
 import type { Informers } from '../../runtime/controller.ts';
@@ -187,14 +187,13 @@ export class PolicyEnforcer implements AsyncDisposable {
     const input = { ...state, pods, nodeName, ownRanges, clusterCidrs, dns, admitted };
     const rules = planPolicies(input, this.#memory);
     const isWhole = this.#inForce === null || !isSameFrame(this.#inForce, rules);
+    // After the last one they begin anew: a connection would have to be idle for a million changes to be mistaken then.
     const next = (this.#generation % generationMax) + 1;
     const script =
       this.#inForce === null || isWhole
         ? compilePolicies(table, rules, next)
         : compilePolicyChange(table, this.#inForce, rules, next);
     if (script !== '') {
-      // Numbers begin anew: a connection that has been idle since must not be taken for one that these rules judged.
-      if (next === 1 || next === generationMax) await forgetGenerations(rules.families);
       await applyRules(script);
       this.#generation = next;
     }
