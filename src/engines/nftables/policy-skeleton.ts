@@ -6,7 +6,7 @@ import type { IpFamily, PolicyRules } from './policy-rules.ts';
  */
 export const generationMask = 0xff000fff;
 /** Generations count from 1 to this, then begin anew; 0 is a connection that nobody judged. */
-export const generationMax = 2 ** 20 - 1;
+export const generationMax = 1_048_575;
 
 /** A generation as it stands in a connection's mark. */
 export function generationMark(generation: number): number {
