@@ -1,0 +1,4 @@
+/** Measures the network: `./wherry bench network`. */
+import { benchPodnet } from './network/podnet.ts';
+
+await benchPodnet();
