@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { runInForeground } from '../../src/engines/process/background.ts';
 
-const parts = ['datastore', 'api', 'dns', 'network', 'policy', 'services', 'tunnel', 'network', 'cluster'] as const;
+const parts = ['datastore', 'api', 'dns', 'network', 'policy', 'services', 'tunnel', 'cluster'] as const;
 
 /** Throws when a benchmark fails or is not known. */
 export async function runBenchmarks(only: readonly string[]): Promise<void> {
