@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { WherryError } from '../core/errors.ts';
+import { addAddon } from './addon.ts';
 import { addAgent } from './agent.ts';
 import { addBench } from './bench.ts';
 import { addCompile } from './compile.ts';
@@ -38,6 +39,7 @@ for (const add of [
   addPolicy,
   addImage,
   addTunnel,
+  addAddon,
   addTest,
   addBench,
   addCompile,

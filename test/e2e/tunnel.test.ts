@@ -139,3 +139,24 @@ test('the server is killed, and the tunnel is there again after it', async () =>
       (await page('-H', 'Host: shop.example.org', `http://${exit.address}/`)).stdout.includes('nginx') || undefined,
   );
 });
+
+test('the same by kubeconfig alone, for a cluster that knows nothing of it', async () => {
+  await server.kill();
+  await server.restart(['--disable', 'tunnel']);
+  await eventually(
+    'the server does not serve it',
+    15_000,
+    async () =>
+      (await exit.must('curl', ['-sS', 'http://127.0.0.1:8002/metrics'])).includes('wherry_tunnel_clients 0') ||
+      undefined,
+  );
+  const addon = home.start(wherry, ['addon', 'tunnel', '--no-install', '--kubeconfig', server.kubeconfig]);
+  await eventually(
+    'users reach it through the addon',
+    40_000,
+    async () =>
+      (await page('-H', 'Host: shop.example.org', `http://${exit.address}/`)).stdout.includes('nginx') || undefined,
+  );
+  addon.signal('SIGTERM');
+  assert.equal(await addon.ended, 0);
+});

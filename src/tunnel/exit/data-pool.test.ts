@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { systemClock } from '../../core/clock.ts';
 import { DataPool } from './data-pool.ts';
 
-test('a pool that a rush made large goes down again when it is quiet, and stays usable', (context) => {
+test('a pool that a rush made large goes down again when it is quiet, and stays usable', async (context) => {
   context.mock.timers.enable({ apis: ['setInterval'] });
   let asked = 0;
   const pool = new DataPool((count) => {
@@ -22,7 +22,7 @@ test('a pool that a rush made large goes down again when it is quiet, and stays 
   assert.equal(pool.idle, 8);
   pool.close();
   assert.equal(pool.idle, 0);
-  return Promise.all(waiting);
+  await Promise.all(waiting);
 });
 
 const notice = {
