@@ -110,7 +110,7 @@ test('a machine has the labels, taints and limits that it was given, and its own
   });
   assert.match(top, /^node-b +\d+m +\d+% +\d+Mi +\d+%/m);
   const metrics = await server.must(['get', '--raw', '/api/v1/nodes/node-b/proxy/metrics']);
-  assert.match(metrics, /^kubelet_node_name\{node="node-b"\} 1$/m);
+  assert.match(metrics, /^kubelet_running_pods \d+$/m);
 });
 
 test('logs, exec, port-forward and use of a pod on another machine', async () => {
