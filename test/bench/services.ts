@@ -15,6 +15,7 @@ const connectRounds = 7;
 const connectionsPerRound = 4_000;
 const changes = 30;
 const idleMs = 20_000;
+const fillAtOnce = 250;
 
 await using world = await World.start();
 const client = await startRemote(world.namespaceOf('p1'), path.join(import.meta.dirname, 'services-client.ts'), {});
@@ -31,7 +32,7 @@ for (let round = 0; round < connectRounds; round++) {
   direct.push(await rate(client, addresses.IPv4.p2, 8080));
   alone.push(await rate(client, address, 80));
 }
-await world.node.call('fill', { from: 0, to: some });
+await fill(0, some);
 const changeMs: number[] = [];
 for (let i = 0; i < changes; i++) changeMs.push(Number(await world.node.call('timeChange', { index: i })));
 const pids = await processesOf(Number(await world.node.call('pid')));
@@ -43,7 +44,7 @@ report('processor of the idle proxy with 1,000 Services, nft monitor included', 
 report('memory of its process (with API server and datastore) and of nft monitor', ' MiB', [residentMiB(pids)]);
 
 const began = performance.now();
-await world.node.call('fill', { from: some, to: many });
+await fill(some, many);
 process.stdout.write(
   `9,000 more Services and slices were created and in the kernel after ${((performance.now() - began) / 1000).toFixed(1)} s\n`,
 );
@@ -63,6 +64,12 @@ const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[
 process.stdout.write(
   `time of a connection with 10,000 Services to that with 1: ${(median(alone) / median(among)).toFixed(3)}\n`,
 );
+
+async function fill(from: number, to: number): Promise<void> {
+  for (let at = from; at < to; at += fillAtOnce) {
+    await world.node.call('fill', { from: at, to: Math.min(to, at + fillAtOnce) });
+  }
+}
 
 async function rate(remote: Remote, host: string, port: number): Promise<number> {
   return Number(await remote.call('rate', { address: host, port, count: connectionsPerRound }));

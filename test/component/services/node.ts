@@ -7,7 +7,6 @@ import { createClient } from '../../../src/client/client-impl.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { createLog } from '../../../src/core/log.ts';
 import { openSqliteBackend } from '../../../src/datastore/sqlite/backend.ts';
-import { run } from '../../../src/engines/process/run.ts';
 import { builtinKinds } from '../../../src/kube/kinds/all.ts';
 import type { KubeObject } from '../../../src/kube/object.ts';
 import type { Resource } from '../../../src/kube/resource.ts';
@@ -26,6 +25,7 @@ import { ServiceProxy } from '../../../src/network/services/service-proxy.ts';
 import { createEventRecorder } from '../../../src/runtime/event-recorder.ts';
 import { createSharedInformers } from '../../../src/runtime/shared-informers.ts';
 import { serveCalls } from './rpc.ts';
+import { Written } from './written.ts';
 
 export interface NodeOptions {
   /** The datastore's, kept between starts; absent: one that goes away. */
@@ -94,6 +94,7 @@ const user = { name: 'admin', groups: ['system:masters', 'system:authenticated']
     return resource;
   };
   const nameOf = ({ metadata }: KubeObject) => ({ namespace: metadata.namespace ?? '', name: metadata.name ?? '' });
+  let written: Written | undefined;
   const ipOf = async (name: string) =>
     (await client.get(services, { namespace: 'default', name })).spec?.clusterIP ?? '';
   await serveCalls({
@@ -108,6 +109,7 @@ const user = { name: 'admin', groups: ['system:masters', 'system:authenticated']
       client.patch(nodes, { name }, { type: 'merge', body: { spec: { taints: [{ key, effect: 'NoSchedule' }] } } }),
     /** Many Services of two endpoints, for measurements; resolves when the kernel has the last. */
     fill: async ({ from, to }: { readonly from: number; readonly to: number }) => {
+      written ??= stack.use(new Written());
       let next = from;
       const worker = async () => {
         for (let i = next++; i < to; i = next++) {
@@ -119,14 +121,19 @@ const user = { name: 'admin', groups: ['system:masters', 'system:authenticated']
         }
       };
       await Promise.all(Array.from({ length: 16 }, worker));
-      await untilWritten(await ipOf(`many-${to - 1}`), '10.42.1.3');
+      // The last one comes once all others are there.
+      const ip = await ipOf(`many-${to - 1}`);
+      const done = written.until(ip, '10.42.1.4');
+      await client.update(endpointslices, sliceOf(`many-${to - 1}`, ['10.42.1.2', '10.42.1.4']));
+      await done;
     },
     /** Milliseconds from the call that changes an endpoint until the kernel shows it. */
     timeChange: async ({ index }: { readonly index: number }) => {
       const ip = await ipOf(`many-${index}`);
+      const done = written?.until(ip, '10.42.1.9');
       const began = performance.now();
       await client.update(endpointslices, sliceOf(`many-${index}`, ['10.42.1.2', '10.42.1.9']));
-      await untilWritten(ip, '10.42.1.9');
+      await done;
       return performance.now() - began;
     },
     pid: () => process.pid,
@@ -144,15 +151,4 @@ function sliceOf(name: string, endpoints: readonly string[]): EndpointSlice {
     ports: [{ name: '', port: 8080, protocol: 'TCP' }],
     endpoints: endpoints.map((address) => ({ addresses: [address], nodeName: 'there' })),
   };
-}
-
-async function untilWritten(ip: string, endpoint: string): Promise<void> {
-  for (;;) {
-    const element = ['get', 'element', 'ip', 'wherry', 'endpoints-tcp', `{ ${ip} . 80 . 1 }`];
-    const text = await run('nft', element).then(
-      ({ stdout }) => stdout,
-      () => '',
-    );
-    if (text.includes(endpoint)) return;
-  }
 }
