@@ -13,6 +13,11 @@ export interface Capabilities {
  * BACKEND_UNSUPPORTED with what is missing and what would work instead.
  */
 export async function probeBackend(backend: Backend['name']): Promise<Capabilities> {
+  if (backend === 'ipsec') {
+    throw new TerminalError('BACKEND_UNSUPPORTED', '--flannel-backend=ipsec: this version of Wherry has no IPsec', {
+      hint: 'give the server --flannel-backend=wireguard-native, which encrypts too, also where the kernel has no WireGuard',
+    });
+  }
   const found = await probe(backend);
   if (!('lack' in found)) return found;
   const others: Backend['name'][] = [];
@@ -24,7 +29,7 @@ export async function probeBackend(backend: Backend['name']): Promise<Capabiliti
   });
 }
 
-async function probe(backend: Backend['name']): Promise<Capabilities | { readonly lack: string }> {
+async function probe(backend: Exclude<Backend['name'], 'ipsec'>): Promise<Capabilities | { readonly lack: string }> {
   switch (backend) {
     case 'host-gw':
       return {};
@@ -36,7 +41,5 @@ async function probe(backend: Backend['name']): Promise<Capabilities | { readonl
     }
     case 'wireguard-native':
       return await findDriver();
-    case 'ipsec':
-      return { lack: 'IPsec' };
   }
 }
