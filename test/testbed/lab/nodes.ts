@@ -118,6 +118,7 @@ async function startNode(
 
   async function launch(): Promise<void> {
     const args = [role, ...argumentsOf(flags), '--no-install', '--data-dir', dataDir];
+    const before = log().length;
     const child = host.start(wherryPath, args);
     running = child;
     for (const stream of [child.stdout, child.stderr])
@@ -127,11 +128,14 @@ async function startNode(
     const ready = await eventually(`${role} on ${host.name} is ready`, readyTimeoutMs, async () => {
       // What has ended will never be ready: no use to wait for the deadline.
       if (child.status !== undefined) return false;
+      // Asking takes a process each time, which would slow down what is waited for.
+      if (!/"the (cluster|node) is ready"/.test(log().slice(before))) return undefined;
       const { status, stdout } = await wherry(['status']);
       if (status === 0) return true;
       throw new Error(stdout);
-    }).catch((cause: unknown) => {
-      throw new Error(`${role} on ${host.name} did not become ready:\n${said()}`, { cause });
+    }).catch(async (cause: unknown) => {
+      const { stdout } = await wherry(['status']);
+      throw new Error(`${role} on ${host.name} did not become ready:\n${stdout}\n${said()}`, { cause });
     });
     if (!ready) throw new Error(`${role} on ${host.name} ended with status ${child.status}:\n${said()}`);
   }
