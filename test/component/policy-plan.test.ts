@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compilePolicies } from '../../src/engines/nftables/policy-rules.ts';
 import type { Pod } from '../../src/kube/types.gen.ts';
+import { decisionView } from '../../src/network/policy/cluster-state.ts';
+import { decide } from '../../src/network/policy/decide.ts';
+import { explain } from '../../src/network/policy/explain.ts';
 import { PlanMemory, type PolicyInput, planPolicies } from '../../src/network/policy/plan.ts';
 import { fc } from '../../tools/property.ts';
 import { interpret } from './policy/interpret.ts';
@@ -16,6 +19,7 @@ import {
   outsider,
   ownRanges,
   pods,
+  policy,
   tcpPorts,
 } from './policy/worlds.ts';
 
@@ -104,4 +108,49 @@ test('a plan with what it remembers is the plan without it, whatever changed bef
     }),
     { numRuns: 60 },
   );
+});
+
+test('what is explained is what the specification says', () => {
+  fc.assert(
+    fc.property(anyWorld, (world) => {
+      const view = decisionView(world);
+      for (const connection of connections) {
+        const { protocol } = connection;
+        const asked = { ...connection, protocol: protocol === 'ICMP' ? ('other' as const) : protocol };
+        const allowed = (['egress', 'ingress'] as const).every(
+          (direction) => decide(view, asked, direction)?.allowed !== false,
+        );
+        assert.equal(allowed, oracle(world, connection), JSON.stringify(connection));
+      }
+    }),
+    { numRuns: 20 },
+  );
+});
+
+test('an explanation names the ends, the rule and the verdict of each end', () => {
+  const networkPolicies = [
+    policy('x', 'web', { podSelector: {}, ingress: [{ from: [{ podSelector: {} }], ports: [{ port: 'serve-80' }] }] }),
+  ];
+  const world: World = { namespaces, nodes, pods, networkPolicies, clusterPolicies: [] };
+  const ask = (from: string, to: string, port: string) => explain(world, { from, to, port, namespace: 'x' })[0];
+  assert.deepEqual(ask('b', 'x/a', 'serve-80'), {
+    from: 'x/b (10.42.1.11)',
+    to: 'x/a (10.42.0.10)',
+    port: '80/TCP',
+    allowed: true,
+    egress: {
+      allowed: true,
+      reason: 'no policy is about egress of x/b, and what no policy decides is allowed',
+    },
+    ingress: { allowed: true, reason: 'NetworkPolicy x/web ingress[0]' },
+  });
+  assert.deepEqual(ask('y/a', 'a', '80/udp')?.ingress, {
+    allowed: false,
+    reason: 'NetworkPolicy x/web has no ingress rule that allows it',
+  });
+  assert.equal(ask('node-0', 'a', '81')?.allowed, true, 'a node reaches its own pods');
+  assert.equal(ask('node-1', 'a', '81')?.allowed, false, 'another node is a stranger');
+  assert.equal(ask(outsider, 'a', '81')?.egress, null);
+  assert.throws(() => ask('nobody', 'a', '80'), /no address, no pod \(x\/nobody\) and no node/);
+  assert.throws(() => ask('a', 'b', 'unnamed'), /not a port/);
 });

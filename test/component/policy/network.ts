@@ -137,6 +137,26 @@ export class PolicyNetwork implements AsyncDisposable {
     return await this.#inhabit(name, this.#namespaceOf(name));
   }
 
+  /** Makes a pod's network namespace without anybody in it, and returns its name. */
+  async addEmptyPod(name: string, node: number, addresses: readonly string[]): Promise<string> {
+    await this.#sh(this.#podCommands(name, node, addresses));
+    return this.#namespaceOf(name);
+  }
+
+  /** Takes away what `addEmptyPod` made. */
+  async removeEmptyPod(name: string, node: number): Promise<void> {
+    await this.#sh([
+      `ip -n ${this.#prefix}n${node} link delete ${linkOf(name)}`,
+      `ip netns delete ${this.#namespaceOf(name)}`,
+    ]);
+  }
+
+  /** A program in a pod's network namespace; resolves with what it printed. */
+  async inPod(name: string, command: readonly string[], input?: string): Promise<string> {
+    const options = { ...(input === undefined ? {} : { input }) };
+    return (await run('ip', ['netns', 'exec', this.#namespaceOf(name), ...command], options)).stdout;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#nodes.map((node) => node.kill()));
     await this.#stack.disposeAsync();
@@ -216,7 +236,7 @@ export class PolicyNetwork implements AsyncDisposable {
   #podCommands(name: string, node: number, addresses: readonly string[]): string[] {
     const namespace = this.#namespaceOf(name);
     const host = `${this.#prefix}n${node}`;
-    const link = `v${name.replace('/', '')}`;
+    const link = linkOf(name);
     const gateways = [`10.42.${node}.1`, 'fe80::1'];
     return [
       ...this.#namespace(namespace),
@@ -245,6 +265,11 @@ export class PolicyNetwork implements AsyncDisposable {
   async #sh(commands: readonly string[]): Promise<void> {
     await run('sh', ['-e'], { input: `${commands.join('\n')}\n`, timeoutMs: 60_000 });
   }
+}
+
+/** The node's end of a pod's link. */
+function linkOf(name: string): string {
+  return `v${name.replace('/', '')}`;
 }
 
 function address(node: (typeof nodes)[number] | undefined): string {
