@@ -2,9 +2,9 @@ import type { WebSocket } from 'ws';
 import type { Clock } from '../core/clock.ts';
 
 /** Each end asks the other this often, milliseconds. */
-const pingEveryMs = 2_500;
+const pingEveryMs = 2_000;
 /** A peer that has said nothing for this long is dead. */
-const silenceMs = 7_500;
+const silenceMs = 6_000;
 
 /** Calls `onDead` once when the peer has gone silent; disposing ends the watch. */
 export function startHeartbeat(socket: WebSocket, clock: Clock, onDead: () => void): Disposable {

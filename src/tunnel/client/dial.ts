@@ -1,6 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { connect as connectTls, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { TerminalError, TransientError, toError, WherryError } from '../../core/errors.ts';
 import { exporterBytes, exporterLabel } from '../proof.ts';
 import { authorityOf, type Remote } from '../remote.ts';
@@ -34,6 +34,17 @@ export function pinOf(certificate: string | Buffer): string {
   return `sha256//${createHash('sha256').update(key).digest('base64')}`;
 }
 
+let lastKnown: { readonly raw: Buffer; readonly pin: string } | undefined;
+
+/** The pin of what a peer shows; data connections see the same certificate over and over. */
+function pinOfPeer(raw: Buffer): string {
+  if (lastKnown?.raw.equals(raw) !== true) lastKnown = { raw, pin: pinOf(raw) };
+  return lastKnown.pin;
+}
+
+/** What needs no authorities of its own shares one context: making one costs more than a handshake. */
+let sharedContext: SecureContext | undefined;
+
 /** Checks the form of a pin. Throws WherryError TUNNEL_PIN. */
 export function parsePin(text: string): string {
   if (/^sha256\/\/[A-Za-z0-9+/]{43}=$/.test(text)) return text;
@@ -52,7 +63,7 @@ export async function dial(remote: Remote, trust: Trust, signal: AbortSignal): P
   tcp.setKeepAlive(true, keepAliveMs);
   if (!remote.encrypted) return { socket: tcp, shared: Buffer.alloc(0), isKnown: false, pin: undefined };
   const tls = await secured(tcp, remote, trust, place, signal);
-  const pin = pinOf(tls.getPeerCertificate().raw);
+  const pin = pinOfPeer(tls.getPeerCertificate().raw);
   if (trust.pin !== undefined && pin !== trust.pin) {
     tls.destroy();
     throw new TerminalError('TUNNEL_PIN_MISMATCH', `${place} has the key ${pin}, not the pinned ${trust.pin}`, {
@@ -97,13 +108,17 @@ function secured(
   const tls = connectTls({
     socket,
     ...(isIP(host) === 0 ? { servername: host } : { host }),
-    ...(authorities === undefined ? {} : { ca: authorities }),
+    ...(authorities === undefined ? { secureContext: contextOfAll() } : { ca: authorities, minVersion: 'TLSv1.3' }),
     // Whoever answers is judged by the caller; its proof of the token is bound to this connection.
     rejectUnauthorized: false,
-    minVersion: 'TLSv1.3',
     ALPNProtocols: ['http/1.1'],
   });
   return settled(tls, 'secureConnect', place, signal);
+}
+
+function contextOfAll(): SecureContext {
+  sharedContext ??= createSecureContext({ minVersion: 'TLSv1.3' });
+  return sharedContext;
 }
 
 function settled<S extends Socket>(socket: S, event: string, place: string, signal: AbortSignal): Promise<S> {
