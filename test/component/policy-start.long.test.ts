@@ -67,4 +67,13 @@ test(`${podCount} pods whose first act is forbidden`, async () => {
     );
   }
   assert.equal(await arrivals(), 0);
+  // One that may: the same act does arrive, so it was the policy that kept the others out.
+  const [name, ip] = ['x/free', '10.42.0.250'];
+  await network.addEmptyPod(name, 0, [ip]);
+  const spec = { nodeName: 'node-0', containers: [] };
+  const metadata = { namespace: 'x', name: 'free', uid: 'free' };
+  await network.admit(0, { apiVersion: 'v1', kind: 'Pod', metadata, spec }, [ip]);
+  await network.inPod(name, ['timeout', '1', 'busybox', 'nc', address, '80']).catch(() => {});
+  assert.ok((await arrivals()) > 0);
+  await network.removeEmptyPod(name, 0);
 });
