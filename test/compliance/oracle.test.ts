@@ -103,7 +103,27 @@ async function replayScenarios(server: Server, folder: string): Promise<Counts> 
   for (const [topic, value] of Object.entries(report['topics'])) {
     if (isObject(value)) counts[topic] = { passed: Number(value['passed']), of: Number(value['steps']) };
   }
+  for (const { topic, failures } of report['results'] as readonly ScenarioResult[]) {
+    const count = counts[topic];
+    if (count !== undefined) count.passed += failures.filter(({ diffs }) => diffs.every(isOlder)).length;
+  }
   return counts;
+}
+
+interface Difference {
+  readonly expected?: unknown;
+  readonly got?: unknown;
+}
+
+interface ScenarioResult {
+  readonly topic: string;
+  readonly failures: readonly { readonly diffs: readonly Difference[] }[];
+}
+
+/** Ages of what bears a fixed date in the recordings grow from day to day: `6y326d` then is `6y327d` now. */
+function isOlder({ expected, got }: Difference): boolean {
+  const ageless = (value: unknown) => JSON.stringify(value)?.replace(/\b\d+y\d+d\b/g, 'AGE');
+  return expected !== undefined && ageless(expected) === ageless(got);
 }
 
 async function replayKubectl(server: Server, folder: string): Promise<Counts[string]> {
@@ -136,7 +156,9 @@ async function replayKubectl(server: Server, folder: string): Promise<Counts[str
   let failed = 0;
   for (const result of report) {
     of += steps.get(String(result.id)) ?? 0;
-    failed += Array.isArray(result.failures) ? result.failures.length : 0;
+    failed += Array.isArray(result.failures)
+      ? (result.failures as ScenarioResult['failures']).filter(({ diffs }) => !diffs.every(isOlder)).length
+      : 0;
   }
   return { passed: of - failed, of };
 }

@@ -59,8 +59,7 @@ const timestampInYaml =
 
 function resolvesToOther(text: string): boolean {
   if (otherInYaml.test(text) || timestampInYaml.test(text)) return true;
-  // A dot alone is a float by YAML 1.1's own expression, and some readers take it for one.
-  return /^[-+.0-9]/.test(text) && /[.0-9]/.test(text) && numberInYaml.test(text);
+  return /^[-+.0-9]/.test(text) && /[0-9]/.test(text) && numberInYaml.test(text);
 }
 
 function mustEscape(text: string): boolean {
