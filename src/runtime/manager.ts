@@ -16,8 +16,8 @@ export interface ManagerOptions {
 
 /** Runs controllers over shared informers. */
 export interface Manager extends SharedInformers {
-  /** Starts controllers; resolves when all of them work. May be called several times. */
-  run(controllers: readonly Controller[]): Promise<void>;
+  /** Starts controllers; resolves when all of them work. May be called several times. They write with `as` where it is given. */
+  run(controllers: readonly Controller[], as?: Client): Promise<void>;
   metrics(): readonly ControllerMetrics[];
   /** Ends controllers (waiting for reconciles under way), then the informers. Idempotent. */
   stop(): Promise<void>;
@@ -41,9 +41,9 @@ export function createManager(options: ManagerOptions): Manager {
 
   return {
     ...informers,
-    async run(controllers) {
+    async run(controllers, as) {
       const added = controllers.map((controller) =>
-        createControllerRunner(controller, { client: clientFor(controller.name), informers, clock, log }),
+        createControllerRunner(controller, { client: as ?? clientFor(controller.name), informers, clock, log }),
       );
       runners.push(...added);
       try {

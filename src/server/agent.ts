@@ -72,6 +72,7 @@ async function startRemoteNode(
     ...{ options, paths, progress, clock, log, client },
     informers: manager,
     runControllers: (controllers) => storage.run(controllers),
+    runAsNode: (controllers) => manager.run(controllers),
     async tls() {
       if (serving.current === undefined) {
         await serving.request(client, signal);

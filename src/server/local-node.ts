@@ -39,6 +39,7 @@ export async function startLocalNode(context: LocalNodeOptions): Promise<Pick<Ru
     client: controlPlane.clientFor(user),
     informers: manager,
     runControllers: (controllers) => manager.run(controllers),
+    runAsNode: (controllers) => manager.run(controllers, controlPlane.clientFor(user)),
     async tls() {
       const node = {
         directory: paths.agent,

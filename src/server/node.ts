@@ -23,6 +23,7 @@ import { createEventRecorder } from '../runtime/event-recorder.ts';
 import { createLocalPathControllers } from '../storage/localpath/provisioner.ts';
 import { hostRange } from './address-ranges.ts';
 import type { NodeOptions } from './agent-options.ts';
+import { startAnnouncing } from './announcing.ts';
 import { addNodeMetrics } from './metrics.ts';
 import { clusterNames, kubeletPort, serviceTable } from './names.ts';
 import { type NodePolicy, prepareNetworkPolicy } from './network-policy.ts';
@@ -55,6 +56,8 @@ export interface NodeEnvironment {
   readonly informers: Informers;
   /** Runs controllers of this node as the account that has the rights for it. */
   runControllers(controllers: readonly Controller[]): Promise<void>;
+  /** Runs controllers of this node that act as the node itself. */
+  runAsNode(controllers: readonly Controller[]): Promise<void>;
   /** What the kubelet API shows. Asked while the node registers: who signs may wait for that. */
   tls(): Promise<NodeTls>;
   /** The kubelet API listens. */
@@ -112,6 +115,7 @@ export async function startNode(environment: NodeEnvironment): Promise<RunningNo
         () => 'class local-path',
       );
     }
+    stack.use(await startAnnouncing(environment));
     const owned = stack.move();
     return {
       agent: created,

@@ -12,6 +12,7 @@ import {
   watchOf,
 } from '../../runtime/controller.ts';
 import { configurationWatches, readConfiguration } from '../configuration-view.ts';
+import { readyEndpoints, serviceKeyOf } from '../ready-endpoints.ts';
 import { planAddresses, type ServiceAddresses } from './plan.ts';
 import { showUse } from './pool-use.ts';
 import { poolOfServiceAnnotation, shownAddresses } from './service.ts';
@@ -27,7 +28,6 @@ export interface AddressControllerOptions {
 const everything = 'all';
 /** How long a Service may be without a ready endpoint before that is told. */
 const endpointGraceMs = 3000;
-const serviceNameLabel = 'kubernetes.io/service-name';
 
 /** Gives Services of type LoadBalancer their addresses, and tells on each why it has none. */
 export class AddressController implements Controller {
@@ -176,24 +176,4 @@ function byAge(a: Service, b: Service): number {
 function isOfBalanced(slice: EndpointSlice, informers: Informers): boolean {
   const key = serviceKeyOf(slice);
   return key !== undefined && informers.of(services).get(key)?.spec?.type === 'LoadBalancer';
-}
-
-function serviceKeyOf({ metadata }: EndpointSlice): string | undefined {
-  const name = metadata.labels?.[serviceNameLabel];
-  return name === undefined ? undefined : `${metadata.namespace}/${name}`;
-}
-
-/** Names of nodes by Service; a Service without ready endpoints is not there. */
-function readyEndpoints(slices: readonly EndpointSlice[]): ReadonlyMap<string, ReadonlySet<string>> {
-  const found = new Map<string, Set<string>>();
-  for (const slice of slices) {
-    const key = serviceKeyOf(slice);
-    if (key === undefined) continue;
-    for (const { conditions, nodeName = '' } of slice.endpoints ?? []) {
-      if (conditions?.ready === false) continue;
-      const names = found.get(key) ?? new Set();
-      found.set(key, names.add(nodeName));
-    }
-  }
-  return found;
 }

@@ -1,0 +1,158 @@
+/**
+ * BIRD 2's configuration (bird.network.cz, user's guide 2.0), compiled from plain data. Routes are announced out of static
+ * protocols, and nothing is imported: neither the kernel's routes nor a neighbour's find their way in or out.
+ */
+
+export interface BirdConfig {
+  /** A number written as an IPv4 address that no other router has. */
+  readonly routerId: string;
+  readonly peers: readonly BirdPeer[];
+}
+
+export interface BirdPeer {
+  /** Unique; what `birdc show protocols` calls it (see protocolName). */
+  readonly name: string;
+  readonly localAsn: number;
+  readonly localAddress: string | undefined;
+  /** The peer's number, or whether it is of the own system where the number is not known. */
+  readonly peerAsn: number | 'internal' | 'external';
+  readonly address: string;
+  readonly port: number;
+  readonly routerId: string | undefined;
+  /** Seconds. */
+  readonly holdTime: number | undefined;
+  readonly keepaliveTime: number | undefined;
+  readonly connectTime: number | undefined;
+  /** RFC 2385. It has no quotation marks and no line ends. */
+  readonly password: string | undefined;
+  readonly bfd: BirdBfd | undefined;
+  readonly gracefulRestart: boolean;
+  readonly multiHop: boolean;
+  readonly vrf: string | undefined;
+  /** Families whose routes the session carries. */
+  readonly families: readonly ('ipv4' | 'ipv6')[];
+  /** Each prefix once. */
+  readonly routes: readonly BirdRoute[];
+}
+
+/** Milliseconds. */
+export interface BirdBfd {
+  readonly receiveInterval: number;
+  readonly transmitInterval: number;
+  readonly multiplier: number;
+  readonly passive: boolean;
+}
+
+export interface BirdRoute {
+  /** In its canonical form, e.g. `198.51.100.7/32`. */
+  readonly prefix: string;
+  readonly localPref: number | undefined;
+  /** Pairs of RFC 1997 and triples of RFC 8092. */
+  readonly communities: readonly (readonly number[])[];
+}
+
+/** A name that BIRD takes, for any text; different texts get different names. */
+export function protocolName(text: string): string {
+  const readable = text.replace(/[^A-Za-z0-9]/g, (character) => `_${character.codePointAt(0)?.toString(16) ?? ''}_`);
+  return `peer_${readable}`;
+}
+
+/** The whole file. The same data gives the same text, whatever their order. */
+export function compileBird({ routerId, peers }: BirdConfig): string {
+  const sorted = [...peers].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return [
+    'log stderr { warning, error, fatal, bug };',
+    `router id ${routerId};`,
+    'protocol device { scan time 10; }',
+    ...(sorted.some(({ bfd }) => bfd !== undefined) ? ['protocol bfd bfd1 { }'] : []),
+    ...announced('ipv4', sorted),
+    ...announced('ipv6', sorted),
+    ...sorted.flatMap(peerText),
+    '',
+  ].join('\n');
+}
+
+// Where the routes come from: without a kernel protocol they lead nowhere on this machine.
+function announced(family: 'ipv4' | 'ipv6', peers: readonly BirdPeer[]): readonly string[] {
+  const prefixes = new Set(peers.flatMap(({ routes }) => routes.map(({ prefix }) => prefix)));
+  const own = [...prefixes].filter((prefix) => familyOf(prefix) === family).sort();
+  return [
+    `protocol static announced_${family} {`,
+    `  ${family};`,
+    ...own.map((prefix) => `  route ${prefix} blackhole;`),
+    '}',
+  ];
+}
+
+function peerText(peer: BirdPeer): readonly string[] {
+  const { name, families } = peer;
+  const lines: string[] = [];
+  for (const family of families) {
+    lines.push(`filter to_${name}_${family} {`);
+    for (const route of peer.routes.toSorted((a, b) => (a.prefix < b.prefix ? -1 : 1))) {
+      if (familyOf(route.prefix) === family) lines.push(...routeText(route));
+    }
+    lines.push('  reject;', '}');
+  }
+  const port = peer.port === 179 ? '' : ` port ${peer.port}`;
+  const neighbour = typeof peer.peerAsn === 'number' ? `as ${peer.peerAsn}` : peer.peerAsn;
+  lines.push(
+    `protocol bgp ${name} {`,
+    `  local${peer.localAddress === undefined ? '' : ` ${peer.localAddress}`} as ${peer.localAsn};`,
+    `  neighbor ${peer.address}${port} ${neighbour};`,
+    ...optional(peer.routerId, (id) => `  router id ${id};`),
+    ...optional(peer.holdTime, (seconds) => `  hold time ${seconds};`),
+    ...optional(peer.keepaliveTime, (seconds) => `  keepalive time ${seconds};`),
+    ...optional(peer.connectTime, (seconds) => `  connect retry time ${seconds};`),
+    // A speaker that waits seconds before it dials is a fail-over of seconds.
+    '  connect delay time 1;',
+    '  error wait time 2, 30;',
+    ...optional(peer.password, (text) => `  password "${text}";`),
+    ...(peer.multiHop ? ['  multihop;'] : []),
+    ...optional(peer.vrf, (vrf) => `  vrf "${vrf}";`),
+    `  graceful restart ${peer.gracefulRestart ? 'on' : 'aware'};`,
+    ...optional(peer.bfd, bfdText),
+    ...families.flatMap((family) => [
+      `  ${family} {`,
+      '    import none;',
+      `    export filter to_${name}_${family};`,
+      '    next hop self;',
+      ...(family === 'ipv4' && peer.address.includes(':') ? ['    extended next hop on;'] : []),
+      '  };',
+    ]),
+    '}',
+  );
+  return lines;
+}
+
+function routeText({ prefix, localPref, communities }: BirdRoute): readonly string[] {
+  return [
+    `  if net = ${prefix} then {`,
+    ...optional(localPref, (value) => `    bgp_local_pref = ${value};`),
+    ...communities.map((value) =>
+      value.length === 3
+        ? `    bgp_large_community.add((${value.join(', ')}));`
+        : `    bgp_community.add((${value.join(', ')}));`,
+    ),
+    '    accept;',
+    '  }',
+  ];
+}
+
+function bfdText({ receiveInterval, transmitInterval, multiplier, passive }: BirdBfd): string {
+  const parts = [
+    `min rx interval ${receiveInterval} ms;`,
+    `min tx interval ${transmitInterval} ms;`,
+    `multiplier ${multiplier};`,
+    `passive ${passive ? 'on' : 'off'};`,
+  ];
+  return `  bfd { ${parts.join(' ')} };`;
+}
+
+function optional<T>(value: T | undefined, text: (value: T) => string): readonly string[] {
+  return value === undefined ? [] : [text(value)];
+}
+
+function familyOf(prefix: string): 'ipv4' | 'ipv6' {
+  return prefix.includes(':') ? 'ipv6' : 'ipv4';
+}
