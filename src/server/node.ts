@@ -6,6 +6,7 @@ import type { Clock } from '../core/clock.ts';
 import { describeError, WherryError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { ensureAddress } from '../engines/iproute2/ip.ts';
+import type { NodeIngress } from '../ingress/node-ingress.ts';
 import { findCondition } from '../kube/conditions.ts';
 import { nodes } from '../kube/resources.gen.ts';
 import type { Node } from '../kube/types.gen.ts';
@@ -24,6 +25,7 @@ import { createLocalPathControllers } from '../storage/localpath/provisioner.ts'
 import { hostRange } from './address-ranges.ts';
 import type { NodeOptions } from './agent-options.ts';
 import { startAnnouncing } from './announcing.ts';
+import { createNodeIngress, servesIngress } from './ingress.ts';
 import { addNodeMetrics } from './metrics.ts';
 import { clusterNames, kubeletPort, serviceTable } from './names.ts';
 import { type NodePolicy, prepareNetworkPolicy } from './network-policy.ts';
@@ -116,12 +118,16 @@ export async function startNode(environment: NodeEnvironment): Promise<RunningNo
       );
     }
     stack.use(await startAnnouncing(environment));
+    const ingress = await startIngress(environment, stack);
     const owned = stack.move();
     return {
       agent: created,
       node,
       async stop(keepPods) {
-        if (!keepPods) await created.endPods(AbortSignal.timeout(endPodsTimeoutMs));
+        if (!keepPods) {
+          await ingress.stopServing();
+          await created.endPods(AbortSignal.timeout(endPodsTimeoutMs));
+        }
         await owned.disposeAsync();
         await created.stop({ runtime: keepPods ? 'keep' : 'stop' });
         log.info('the node agent has stopped', { keepPods });
@@ -266,6 +272,21 @@ async function startDns(
     await dns.start();
   });
   tell(dns.status);
+}
+
+/** HAProxy outlives us; one that is no longer wanted is ended. */
+async function startIngress(environment: NodeEnvironment, stack: AsyncDisposableStack): Promise<NodeIngress> {
+  const { options, paths, progress, informers, clock } = environment;
+  const ingress = createNodeIngress({
+    ...{ informers, progress, clock, log: environment.log.child({ room: 'ingress' }) },
+    clusterDns: options.disable.includes('coredns') ? [] : options.clusterDns,
+    folder: paths.ingress,
+    runFolder: clusterNames(options.dataDir).runFolder,
+  });
+  stack.use(ingress);
+  if (!servesIngress(options)) await ingress.stopServing();
+  else ingress.start();
+  return ingress;
 }
 
 async function startProxy(environment: NodeEnvironment, stack: AsyncDisposableStack): Promise<void> {

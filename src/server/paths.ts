@@ -16,6 +16,8 @@ export interface Paths {
   readonly containerd: string;
   readonly pods: string;
   readonly podLogs: string;
+  /** HAProxy's configuration, certificates and log. */
+  readonly ingress: string;
   readonly cniConfig: string;
   readonly nodeToken: string;
 }
@@ -33,6 +35,7 @@ export function pathsOf(dataDir: string): Paths {
     containerd: at('agent', 'containerd'),
     pods: at('agent', 'pods'),
     podLogs: at('agent', 'pod-logs'),
+    ingress: at('agent', 'ingress'),
     cniConfig: at('agent', 'etc', 'cni', 'net.d'),
     nodeToken: at('server', 'token'),
   };

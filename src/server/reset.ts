@@ -14,6 +14,7 @@ import { removePolicyRules } from '../network/policy/enforcer.ts';
 import { openRuntime } from '../node/container-runtime.ts';
 import { createLogLinks } from '../node/pods/log-links.ts';
 import { hostRange } from './address-ranges.ts';
+import { endIngress } from './ingress.ts';
 import { clusterNames, podNetworkTable, policyTable, serviceTable } from './names.ts';
 import type { ServerOptions } from './options.ts';
 import { pathsOf } from './paths.ts';
@@ -85,6 +86,7 @@ export async function resetCluster(
     say('containers');
     await removeContainers(paths.agent, paths.cniConfig, names, environment);
   }
+  await endIngress({ folder: paths.ingress, runFolder: names.runFolder, ...environment });
   say('mounts');
   await unmountBelow([paths.dataDir, names.runFolder]);
   say('interfaces and rules');

@@ -3,6 +3,7 @@ import { createClusterPolicyController } from '../network/policy/cluster-policy-
 import { ensureAddons } from './addons.ts';
 import { componentUser } from './component-user.ts';
 import { startControlPlane } from './control-plane.ts';
+import { ingressPorts, servesIngress, startIngress } from './ingress.ts';
 import { createNodePasswordController } from './join/node-password-controller.ts';
 import { ensureJoinObjects } from './join/objects.ts';
 import { ensureServerToken } from './join/server-token.ts';
@@ -48,6 +49,9 @@ export async function runServer(given: ServerOptions, environment: RunEnvironmen
       const ownPorts = new Map([
         [`TCP/${options.httpsListenPort}`, 'the API server'],
         [`TCP/${kubeletPort}`, "the node's own API"],
+        ...Object.values(servesIngress(options) ? ingressPorts : {}).map(
+          (port) => [`TCP/${port}`, 'the ingress (--disable=traefik frees it)'] as const,
+        ),
       ]);
       const { manager } = controlPlane;
       return startLoadBalancers({
@@ -58,6 +62,10 @@ export async function runServer(given: ServerOptions, environment: RunEnvironmen
         ownPorts,
       });
     });
+    if (servesIngress(options)) {
+      const { manager } = controlPlane;
+      await progress.step('Ingress classes', () => startIngress({ client, manager, clock }));
+    }
     if (!options.disable.includes('tunnel')) {
       const clientFor = (name: string) => controlPlane.clientFor(componentUser(name));
       const { nodeName } = options;

@@ -1,0 +1,94 @@
+import { existsSync } from 'node:fs';
+import type { Client } from '../client/client.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Log } from '../core/log.ts';
+import { Haproxy, type HaproxyOptions } from '../engines/haproxy/haproxy.ts';
+import { ingressNamespace } from '../ingress/certificate-copies.ts';
+import { ingressClasses } from '../ingress/classes.ts';
+import { IngressController } from '../ingress/controller.ts';
+import { makeDefaultCertificate } from '../ingress/default-certificate.ts';
+import { NodeIngress } from '../ingress/node-ingress.ts';
+import * as rights from '../ingress/rights.ts';
+import type { KubeObject } from '../kube/object.ts';
+import type { Resource } from '../kube/resource.ts';
+import {
+  clusterrolebindings,
+  clusterroles,
+  ingressclasses,
+  namespaces,
+  rolebindings,
+  roles,
+  secrets,
+} from '../kube/resources.gen.ts';
+import { isReason } from '../kube/status-error.ts';
+import type { Informers } from '../runtime/controller.ts';
+import type { Manager } from '../runtime/manager.ts';
+import type { Progress } from './progress.ts';
+
+/** Where each node serves Ingresses. */
+export const ingressPorts = { http: 80, https: 443 } as const;
+
+/** Whether Ingresses are served at all: `--disable=traefik` says no, as in k3s. */
+export function servesIngress({ disable }: { readonly disable: readonly string[] }): boolean {
+  return !disable.includes('traefik');
+}
+
+/** Makes what Ingresses need in the API, and shows on each where it is reached. `client` may make roles. */
+export async function startIngress({
+  client,
+  manager,
+  clock,
+}: {
+  readonly client: Client;
+  readonly manager: Manager;
+  readonly clock: Clock;
+}): Promise<void> {
+  await ensure(client, namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: ingressNamespace } });
+  await ensure(client, clusterroles, rights.controllerRole);
+  await ensure(client, clusterrolebindings, rights.controllerBinding);
+  await ensure(client, roles, rights.copierRole);
+  await ensure(client, rolebindings, rights.copierBinding);
+  await ensure(client, clusterroles, rights.nodeRole);
+  await ensure(client, clusterrolebindings, rights.nodeBinding);
+  await ensure(client, roles, rights.nodeCertificatesRole);
+  await ensure(client, rolebindings, rights.nodeCertificatesBinding);
+  await ensure(client, secrets, makeDefaultCertificate(clock.now()));
+  for (const one of ingressClasses) await ensure(client, ingressclasses, one);
+  await manager.run([new IngressController(ingressPorts)]);
+}
+
+async function ensure<T extends KubeObject>(client: Client, resource: Resource<T>, object: T): Promise<void> {
+  try {
+    await client.create(resource, object);
+  } catch (error) {
+    if (!isReason(error, 'AlreadyExists')) throw error;
+  }
+}
+
+export interface ServeIngressOptions {
+  readonly informers: Informers;
+  readonly progress: Progress;
+  readonly clusterDns: readonly string[];
+  readonly folder: string;
+  readonly runFolder: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * Serves Ingresses on this node. What stands in the way (no haproxy, a port that another program holds) is told and tried
+ * again, and does not keep the node from its other work.
+ */
+export function createNodeIngress({ progress, clusterDns, ...options }: ServeIngressOptions): NodeIngress {
+  return new NodeIngress({
+    ...options,
+    ports: ingressPorts,
+    nameServers: clusterDns,
+    onStatus: ({ isWell, message }) => progress.report('Ingress', isWell ? 'running' : 'failed', message),
+  });
+}
+
+/** Ends the HAProxy that a node has left running. */
+export async function endIngress(options: HaproxyOptions): Promise<void> {
+  if (existsSync(options.folder)) await new Haproxy(options).stop();
+}
