@@ -51,7 +51,7 @@ export class ResourceCache {
 
   /** The entries of one namespace in name order. */
   inNamespace(namespace: string): readonly Entry[] {
-    return this.#namespaces.get(namespace)?.all ?? [];
+    return this.#namespaces.get(namespace)?.snapshot ?? [];
   }
 
   /** All entries in key order. */

@@ -1,6 +1,7 @@
 /**
- * Group commit: writes that come while a transaction is under way go into the next one together, so that they share one
- * fsync. One transaction is in flight at a time; the answers come after its commit.
+ * Group commit: writes that come while transactions are under way go into the next one together, so that they share one
+ * fsync. While one is committed the next may wait at the writing thread, which then need not wait for this one; they are
+ * carried out and answered in their order.
  */
 import { TerminalError, TransientError } from '../../core/errors.ts';
 import type { BackendEvent, Revision, WriteResult } from '../backend.ts';
@@ -14,6 +15,7 @@ const QUEUED_WRITES_MAX = 16_384;
 const QUEUED_BYTES_MAX = 64 * 1024 * 1024;
 const BATCH_WRITES_MAX = 512;
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
+const BATCHES_UNDER_WAY_MAX = 2;
 
 interface QueuedWrite {
   readonly key: string;
@@ -37,7 +39,7 @@ export class WriteQueue {
   #queue: QueuedWrite[] = [];
   #queuedBytes = 0;
   #scheduled = false;
-  #committing = false;
+  #underWay = 0;
   #idle = Promise.withResolvers<void>();
 
   constructor(options: WriteQueueOptions) {
@@ -60,12 +62,12 @@ export class WriteQueue {
 
   /** Resolves once every write that was accepted has its answer. */
   async drain(): Promise<void> {
-    while (this.#committing || this.#queue.length > 0) await this.#idle.promise;
+    while (this.#underWay > 0 || this.#queue.length > 0) await this.#idle.promise;
   }
 
   /** The end of the event loop's turn lets all that this turn writes share the commit. */
   #schedule(): void {
-    if (this.#scheduled || this.#committing) return;
+    if (this.#scheduled || this.#underWay >= BATCHES_UNDER_WAY_MAX) return;
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
@@ -88,7 +90,7 @@ export class WriteQueue {
   }
 
   async #commit(batch: readonly QueuedWrite[]): Promise<void> {
-    this.#committing = true;
+    this.#underWay += 1;
     try {
       const values = packValues(batch.map((write) => write.value));
       const request: WriteRequest = {
@@ -107,7 +109,7 @@ export class WriteQueue {
     } catch (error) {
       for (const write of batch) write.reject(error);
     }
-    this.#committing = false;
+    this.#underWay -= 1;
     if (this.#queue.length > 0) this.#schedule();
     this.#idle.resolve();
     this.#idle = Promise.withResolvers<void>();
