@@ -1,9 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import type { Client } from '../client/client.ts';
 import type { Clock } from '../core/clock.ts';
-import { clusterrolebindings, clusterroles, namespaces, rolebindings, roles } from '../kube/resources.gen.ts';
+import { clusterrolebindings, clusterroles, namespaces, rolebindings, roles, secrets } from '../kube/resources.gen.ts';
 import { isReason } from '../kube/status-error.ts';
 import { ConfigurationController } from '../loadbalancer/addresses/configuration-controller.ts';
 import { AddressController } from '../loadbalancer/addresses/controller.ts';
+import { keyField, keySecret } from '../loadbalancer/layer2/controller.ts';
 import { metallbDefinitions, metallbNamespace } from '../loadbalancer/metallb/kinds.ts';
 import {
   announcerBinding,
@@ -15,6 +17,9 @@ import {
 } from '../loadbalancer/rights.ts';
 import type { Manager } from '../runtime/manager.ts';
 import { ensureDefinitions } from './definitions.ts';
+
+/** Of the key that the nodes share. */
+const sharedKeyBytes = 32;
 
 export interface LoadBalancerOptions {
   /** May define kinds and roles. */
@@ -40,6 +45,8 @@ export async function startLoadBalancers(options: LoadBalancerOptions): Promise<
   await create(() => client.create(clusterrolebindings, announcerBinding));
   await create(() => client.create(roles, announcerSecretsRole));
   await create(() => client.create(rolebindings, announcerSecretsBinding));
+  const data = { [keyField]: randomBytes(sharedKeyBytes).toString('base64') };
+  await create(() => client.create(secrets, { apiVersion: 'v1', kind: 'Secret', metadata: { ...keySecret }, data }));
   await manager.run([new AddressController({ hostPorts, ownPorts }), new ConfigurationController()]);
 }
 

@@ -11,14 +11,25 @@ const programs = [
 ] as const;
 
 /** Calls `onLine` for each change of links, addresses, routes, neighbours and forwarding entries, as ip(8) and bridge(8) print it. */
-export function watchNetwork(options: {
+export function watchNetwork(options: MonitorOptions): Disposable {
+  return watch(programs, options);
+}
+
+/** Calls `onLine` for each change of links alone. */
+export function watchLinks(options: MonitorOptions): Disposable {
+  return watch([['ip', ['-o', 'monitor', 'link']]], options);
+}
+
+interface MonitorOptions {
   readonly clock: Clock;
   readonly log: Log;
   onLine(line: string): void;
-}): Disposable {
+}
+
+function watch(commands: readonly (readonly [string, readonly string[]])[], options: MonitorOptions): Disposable {
   const { clock, log, onLine } = options;
   const stack = new DisposableStack();
-  for (const [command, args] of programs) {
+  for (const [command, args] of commands) {
     let current: Disposable = { [Symbol.dispose]: () => {} };
     const start = () => {
       current = follow(command, args, {
