@@ -14,7 +14,8 @@ import {
   metallbNamespace,
 } from './metallb/kinds.ts';
 
-const olderOptions = { namespace: metallbNamespace, fieldSelector: `metadata.name=${configMapName}` };
+/** Selects the older ConfigMap. */
+export const olderOptions = { namespace: metallbNamespace, fieldSelector: `metadata.name=${configMapName}` };
 
 /** The kinds that the configuration is made of. */
 const kinds: readonly Resource[] = [

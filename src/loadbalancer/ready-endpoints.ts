@@ -8,17 +8,23 @@ export function serviceKeyOf({ metadata }: EndpointSlice): string | undefined {
   return name === undefined ? undefined : `${metadata.namespace}/${name}`;
 }
 
-/** Names of the nodes with a ready endpoint, by the Service's key (empty: a node is not named). A Service without any is not there. */
+/**
+ * Names of the nodes with an endpoint that takes connections, by the Service's key (empty: a node is not named). Those are the
+ * ready ones; where all of them are about to end, the ones that still serve (KEP-1669). A Service without any is not there.
+ */
 export function readyEndpoints(slices: readonly EndpointSlice[]): ReadonlyMap<string, ReadonlySet<string>> {
-  const found = new Map<string, Set<string>>();
+  const ready = new Map<string, Set<string>>();
+  const ending = new Map<string, Set<string>>();
   for (const slice of slices) {
     const key = serviceKeyOf(slice);
     if (key === undefined) continue;
     for (const { conditions, nodeName = '' } of slice.endpoints ?? []) {
-      if (conditions?.ready === false) continue;
+      const isReady = conditions?.ready !== false;
+      if (!isReady && conditions?.serving !== true) continue;
+      const found = isReady ? ready : ending;
       const names = found.get(key) ?? new Set();
       found.set(key, names.add(nodeName));
     }
   }
-  return found;
+  return new Map([...ending, ...ready]);
 }

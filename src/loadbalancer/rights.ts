@@ -51,6 +51,12 @@ export const announcerRole: ClusterRole = {
   rules: [
     { apiGroups: ['metallb.io'], resources: ['*'], verbs: [...watched] },
     {
+      apiGroups: ['frrk8s.metallb.io'],
+      resources: ['bgpsessionstates'],
+      verbs: [...watched, 'create', 'delete'],
+    },
+    { apiGroups: ['frrk8s.metallb.io'], resources: ['bgpsessionstates/status'], verbs: ['patch', 'update'] },
+    {
       apiGroups: ['metallb.io'],
       resources: ['servicel2statuses', 'servicebgpstatuses'],
       verbs: ['create', 'patch', 'update', 'delete'],

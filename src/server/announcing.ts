@@ -3,19 +3,29 @@ import { createBird } from '../engines/bird/bird.ts';
 import { BgpSpeaker } from '../loadbalancer/bgp/speaker.ts';
 import { Layer2Announcer } from '../loadbalancer/layer2/controller.ts';
 import type { NodeEnvironment } from './node.ts';
+import type { Paths } from './paths.ts';
 
-/**
- * Announces the addresses of Services from this node, as the configuration of load balancers says. Disposing leaves BIRD
- * running: its routes stay up while Wherry itself restarts. Addresses that are announced by ARP and NDP are handed to other nodes.
- */
-export async function startAnnouncing(environment: NodeEnvironment): Promise<AsyncDisposable> {
-  const { options, paths, progress, clock } = environment;
-  const bird = createBird({ folder: join(paths.agent, 'bird'), clock, log: environment.log.child({ room: 'bgp' }) });
+/** What announces this node's addresses. */
+export interface Announcing {
+  /**
+   * Addresses that are announced by ARP and NDP are handed to other nodes. With `keep` BIRD runs on, so that its routes stay
+   * up while Wherry itself restarts; without, they are withdrawn. A second call changes nothing.
+   */
+  stop(keep: boolean): Promise<void>;
+}
+
+/** Announces the addresses of Services from this node, as the configuration of load balancers says. */
+export async function startAnnouncing(environment: NodeEnvironment): Promise<Announcing> {
+  const { options, paths, progress, clock, log } = environment;
+  const bird = createBird({ folder: birdFolder(paths), clock, log: log.child({ room: 'bgp' }) });
+  let isReported = false;
   const speaker = new BgpSpeaker({
     nodeName: options.nodeName,
     bird,
     onStatus: (status) => {
       if (status !== null) progress.report('BGP', status.ok ? 'running' : 'failed', status.text);
+      else if (isReported) progress.report('BGP', 'stopped', 'no peers');
+      isReported = status !== null;
     },
   });
   const layer2 = new Layer2Announcer({
@@ -26,9 +36,20 @@ export async function startAnnouncing(environment: NodeEnvironment): Promise<Asy
     },
   });
   await environment.runAsNode([speaker, layer2]);
+  let stopped: Promise<unknown> | undefined;
   return {
-    async [Symbol.asyncDispose]() {
-      await Promise.all([speaker.stop(true), layer2[Symbol.asyncDispose]()]);
+    async stop(keep) {
+      stopped ??= Promise.all([speaker.stop(keep), layer2[Symbol.asyncDispose]()]);
+      await stopped;
     },
   };
+}
+
+/** Ends the BIRD that a node which does not run has left. */
+export async function endBird(paths: Paths, { clock, log }: Pick<NodeEnvironment, 'clock' | 'log'>): Promise<void> {
+  await createBird({ folder: birdFolder(paths), clock, log }).stop();
+}
+
+function birdFolder({ agent }: Paths): string {
+  return join(agent, 'bird');
 }

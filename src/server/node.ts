@@ -117,13 +117,16 @@ export async function startNode(environment: NodeEnvironment): Promise<RunningNo
         () => 'class local-path',
       );
     }
-    stack.use(await startAnnouncing(environment));
+    const announcing = await startAnnouncing(environment);
+    stack.defer(() => announcing.stop(true));
     const ingress = await startIngress(environment, stack);
     const owned = stack.move();
     return {
       agent: created,
       node,
       async stop(keepPods) {
+        // First of all: nobody is to be sent to what ends.
+        await announcing.stop(keepPods);
         if (!keepPods) {
           await ingress.stopServing();
           await created.endPods(AbortSignal.timeout(endPodsTimeoutMs));

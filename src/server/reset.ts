@@ -14,6 +14,7 @@ import { removePolicyRules } from '../network/policy/enforcer.ts';
 import { openRuntime } from '../node/container-runtime.ts';
 import { createLogLinks } from '../node/pods/log-links.ts';
 import { hostRange } from './address-ranges.ts';
+import { endBird } from './announcing.ts';
 import { endIngress } from './ingress.ts';
 import { clusterNames, podNetworkTable, policyTable, serviceTable } from './names.ts';
 import type { ServerOptions } from './options.ts';
@@ -87,6 +88,7 @@ export async function resetCluster(
     await removeContainers(paths.agent, paths.cniConfig, names, environment);
   }
   await endIngress({ folder: paths.ingress, runFolder: names.runFolder, ...environment });
+  if (existsSync(paths.agent)) await endBird(paths, environment);
   say('mounts');
   await unmountBelow([paths.dataDir, names.runFolder]);
   say('interfaces and rules');

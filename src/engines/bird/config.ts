@@ -6,6 +6,8 @@
 export interface BirdConfig {
   /** A number written as an IPv4 address that no other router has. */
   readonly routerId: string;
+  /** What BIRD has to say is written there; the file before it gets the ending `.old`. */
+  readonly logFile: string;
   readonly peers: readonly BirdPeer[];
 }
 
@@ -27,12 +29,22 @@ export interface BirdPeer {
   readonly password: string | undefined;
   readonly bfd: BirdBfd | undefined;
   readonly gracefulRestart: boolean;
-  readonly multiHop: boolean;
+  /**
+   * Whether the neighbour is on a network of this machine; undefined leaves it to BIRD: of other systems it must be, of the
+   * own one it need not. BFD takes other packets over several hops than over one (RFC 5881, RFC 5883).
+   */
+  readonly reach: 'direct' | 'multihop' | undefined;
   readonly vrf: string | undefined;
-  /** Families whose routes the session carries. */
-  readonly families: readonly ('ipv4' | 'ipv6')[];
+  readonly channels: readonly BirdChannel[];
   /** Each prefix once. */
   readonly routes: readonly BirdRoute[];
+}
+
+/** The routes of one family over a session. */
+export interface BirdChannel {
+  readonly family: 'ipv4' | 'ipv6';
+  /** Where the neighbour sends packets to, where it is not the session's own address, which is of the other family. */
+  readonly nextHop: string | undefined;
 }
 
 /** Milliseconds. */
@@ -57,11 +69,20 @@ export function protocolName(text: string): string {
   return `peer_${readable}`;
 }
 
+/** The longest password that a kernel takes (TCP_MD5SIG_MAXKEYLEN), bytes. */
+export const passwordBytesMax = 80;
+/** RFC 4271 proposes 90 s, which MetalLB took over. */
+const holdSeconds = 90;
+/** As FRR in data centres, and so MetalLB, has it. */
+const connectRetrySeconds = 10;
+const logBytesMax = 1024 * 1024;
+
 /** The whole file. The same data gives the same text, whatever their order. */
-export function compileBird({ routerId, peers }: BirdConfig): string {
+export function compileBird({ routerId, logFile, peers }: BirdConfig): string {
   const sorted = [...peers].sort((a, b) => (a.name < b.name ? -1 : 1));
   return [
-    'log stderr { warning, error, fatal, bug };',
+    `log "${logFile}" ${logBytesMax} "${logFile}.old" { info, remote, warning, error, auth, fatal, bug };`,
+    'log stderr { fatal, bug };',
     `router id ${routerId};`,
     'protocol device { scan time 10; }',
     ...(sorted.some(({ bfd }) => bfd !== undefined) ? ['protocol bfd bfd1 { }'] : []),
@@ -85,9 +106,9 @@ function announced(family: 'ipv4' | 'ipv6', peers: readonly BirdPeer[]): readonl
 }
 
 function peerText(peer: BirdPeer): readonly string[] {
-  const { name, families } = peer;
+  const { name, channels } = peer;
   const lines: string[] = [];
-  for (const family of families) {
+  for (const { family } of channels) {
     lines.push(`filter to_${name}_${family} {`);
     for (const route of peer.routes.toSorted((a, b) => (a.prefix < b.prefix ? -1 : 1))) {
       if (familyOf(route.prefix) === family) lines.push(...routeText(route));
@@ -101,23 +122,27 @@ function peerText(peer: BirdPeer): readonly string[] {
     `  local${peer.localAddress === undefined ? '' : ` ${peer.localAddress}`} as ${peer.localAsn};`,
     `  neighbor ${peer.address}${port} ${neighbour};`,
     ...optional(peer.routerId, (id) => `  router id ${id};`),
-    ...optional(peer.holdTime, (seconds) => `  hold time ${seconds};`),
+    `  hold time ${peer.holdTime ?? Math.max(holdSeconds, 3 * (peer.keepaliveTime ?? 0))};`,
     ...optional(peer.keepaliveTime, (seconds) => `  keepalive time ${seconds};`),
-    ...optional(peer.connectTime, (seconds) => `  connect retry time ${seconds};`),
-    // A speaker that waits seconds before it dials is a fail-over of seconds.
+    `  connect retry time ${peer.connectTime ?? connectRetrySeconds};`,
+    // BIRD's own waits are made for routers of the Internet, and keep a node that has come back out for a minute.
     '  connect delay time 1;',
-    '  error wait time 2, 30;',
+    '  error wait time 1, 15;',
     ...optional(peer.password, (text) => `  password "${text}";`),
-    ...(peer.multiHop ? ['  multihop;'] : []),
+    ...optional(peer.reach, (reach) => `  ${reach};`),
     ...optional(peer.vrf, (vrf) => `  vrf "${vrf}";`),
     `  graceful restart ${peer.gracefulRestart ? 'on' : 'aware'};`,
     ...optional(peer.bfd, bfdText),
-    ...families.flatMap((family) => [
+    ...channels.flatMap(({ family, nextHop }) => [
       `  ${family} {`,
       '    import none;',
       `    export filter to_${name}_${family};`,
       '    next hop self;',
-      ...(family === 'ipv4' && peer.address.includes(':') ? ['    extended next hop on;'] : []),
+      ...optional(nextHop, (address) => `    next hop address ${address};`),
+      // RFC 8950: a machine without IPv4 still leads to an IPv4 address.
+      ...(family === 'ipv4' && nextHop === undefined && peer.address.includes(':')
+        ? ['    extended next hop on;']
+        : []),
       '  };',
     ]),
     '}',

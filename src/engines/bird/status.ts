@@ -9,22 +9,47 @@ export interface BirdSession {
   readonly error: string;
   /** Routes that the neighbour was told. */
   readonly exported: number;
+  readonly bfd: BfdState;
 }
 
-/** Reads what `birdc show protocols all` prints (BIRD 2.0). Protocols other than BGP are left out. */
-export function parseProtocols(text: string): readonly BirdSession[] {
+/** `none`: the session is not watched by BFD. */
+export type BfdState = 'none' | 'up' | 'down';
+
+/** Reads what BIRD answers to `show protocols all` and `show bfd sessions` (BIRD 2.0). Protocols other than BGP are left out. */
+export function parseSessions(protocols: string, bfdSessions: string): readonly BirdSession[] {
+  const bfd = parseBfd(bfdSessions);
   const sessions: BirdSession[] = [];
   // A protocol begins at the margin; what belongs to it is indented.
-  for (const block of text.split(/\n(?=\S)/)) {
+  for (const block of protocols.split(/\n(?=\S)/)) {
     const head = /^(\S+)\s+BGP\s+\S+\s+(\S+)/.exec(block);
     if (head === null) continue;
-    const state = /^\s+BGP state:\s+(\S.*)$/m.exec(block)?.[1]?.trim() ?? head[2] ?? '';
-    const error = /^\s+Last error:\s+(\S.*)$/m.exec(block)?.[1]?.trim() ?? '';
-    const exported = [...block.matchAll(/^\s+Routes:\s+.*?(\d+) exported/gm)].reduce(
-      (sum, [, n]) => sum + Number(n),
-      0,
-    );
-    sessions.push({ name: head[1] ?? '', isEstablished: state === 'Established', state, error, exported });
+    const state = field(block, 'BGP state') ?? head[2] ?? '';
+    sessions.push({
+      name: head[1] ?? '',
+      isEstablished: state === 'Established',
+      state,
+      error: field(block, 'Last error') ?? '',
+      exported: [...block.matchAll(/^\s+Routes:\s+.*?(\d+) exported/gm)].reduce(
+        (sum, [, count]) => sum + Number(count),
+        0,
+      ),
+      bfd: bfd.get(field(block, 'Neighbor address')?.split('%')[0] ?? '') ?? 'none',
+    });
   }
   return sessions;
+}
+
+function field(block: string, name: string): string | undefined {
+  const line = new RegExp(`^\\s+${name}:[^\\S\\n]+(\\S.*)$`, 'm').exec(block);
+  return line?.[1]?.trim();
+}
+
+// Lines of `address interface state since interval timeout` below a head; several of one address are of several paths.
+function parseBfd(text: string): ReadonlyMap<string, BfdState> {
+  const states = new Map<string, BfdState>();
+  for (const line of text.split('\n')) {
+    const [, address, state] = /^([0-9a-f:.]+)\s+\S+\s+(Up|Down|Init|AdminDown)\s/i.exec(line) ?? [];
+    if (address !== undefined) states.set(address, state === 'Up' ? 'up' : 'down');
+  }
+  return states;
 }

@@ -40,10 +40,7 @@ export interface Bfd {
   readonly receiveInterval: number;
   readonly transmitInterval: number;
   readonly detectMultiplier: number;
-  readonly echoInterval: number;
-  readonly echoMode: boolean;
   readonly passiveMode: boolean;
-  readonly minimumTtl: number;
 }
 
 /** `[1234, 5]` of RFC 1997, or `[1, 2, 3]` of RFC 8092. */
@@ -76,7 +73,9 @@ export interface BgpInput {
 
 /** What BGP needs of the configuration. Whatever is malformed is reported and left out; see configurationOf. */
 export function bgpConfiguration(input: BgpInput, report: Report): BgpConfiguration {
-  const bfdProfiles = new Map(input.bfdProfiles.map((profile) => [profile.metadata.name ?? '', bfdOf(profile)]));
+  const bfdProfiles = new Map(
+    input.bfdProfiles.map((profile) => [profile.metadata.name ?? '', bfdOf(profile, report)]),
+  );
   const aliases = aliasesOf(input.communities, report);
   const peers: Peer[] = [];
   for (const object of input.peers) {
@@ -88,16 +87,19 @@ export function bgpConfiguration(input: BgpInput, report: Report): BgpConfigurat
   return { peers, advertisements, bfdProfiles };
 }
 
-function bfdOf({ metadata, spec = {} }: BFDProfile): Bfd {
+function bfdOf(object: BFDProfile, report: Report): Bfd {
+  const { metadata, spec = {} } = object;
+  if (spec.echoMode)
+    report(object, 'spec.echoMode', 'BIRD has no echo mode; paths are watched by control packets alone');
+  if (spec.minimumTtl !== undefined && spec.minimumTtl !== 254) {
+    report(object, 'spec.minimumTtl', 'BIRD does not look at the TTL of packets that came over several hops');
+  }
   return {
     name: metadata.name ?? '',
     receiveInterval: spec.receiveInterval ?? 300,
     transmitInterval: spec.transmitInterval ?? 300,
     detectMultiplier: spec.detectMultiplier ?? 3,
-    echoInterval: spec.echoInterval ?? 50,
-    echoMode: spec.echoMode ?? false,
     passiveMode: spec.passiveMode ?? false,
-    minimumTtl: spec.minimumTtl ?? 254,
   };
 }
 

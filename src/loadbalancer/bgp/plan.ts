@@ -1,8 +1,10 @@
+import type { BirdWish } from '../../engines/bird/bird.ts';
 import {
   type BirdBfd,
-  type BirdConfig,
+  type BirdChannel,
   type BirdPeer,
   type BirdRoute,
+  passwordBytesMax,
   protocolName,
 } from '../../engines/bird/config.ts';
 import { isTrue } from '../../kube/conditions.ts';
@@ -22,12 +24,14 @@ export interface BgpPlanInput {
   readonly node: Node;
   /** Ready endpoints of a Service: on this node, and anywhere. */
   endpoints(key: string): { readonly here: boolean; readonly anywhere: boolean };
+  /** Whether an address is on a network of this machine. */
+  isConnected(address: string): boolean;
   /** What Secrets say, by `namespace/name`; undefined: not there, or of another type. */
   password(secret: { readonly namespace: string; readonly name: string }): string | undefined;
 }
 
 export interface BgpPlan {
-  readonly bird: BirdConfig;
+  readonly bird: BirdWish;
   /** Names of the peers that are told of each Service, by its key. */
   readonly announced: ReadonlyMap<string, readonly string[]>;
   /** Peers that this node can't speak with, and why. */
@@ -40,14 +44,25 @@ const excludeLabel = 'node.kubernetes.io/exclude-from-external-load-balancers';
 /** What this node is to tell its BGP peers. Pure. */
 export function planBgp(input: BgpPlanInput): BgpPlan {
   const { configuration, node } = input;
-  const routerId = addressOf(node, 'IPv4') ?? numberOf(node.metadata.name ?? '');
+  const routerId = addressOf(node, 'ipv4') ?? numberOf(node.metadata.name ?? '');
   const problems = new Map<string, string>();
   const peers = new Map<string, BirdPeer>();
+  const holders = new Map<string, string>();
   for (const peer of configuration.bgp.peers) {
     if (!isChosen(peer.nodeSelectors, node)) continue;
     const compiled = peerOf(peer, input);
-    if (typeof compiled === 'string') problems.set(peer.name, compiled);
-    else peers.set(peer.name, compiled);
+    if (typeof compiled === 'string') {
+      problems.set(peer.name, compiled);
+      continue;
+    }
+    // A router has one session with a neighbour: two would end each other's without end.
+    const holder = holders.get(`${compiled.address} ${peer.vrf ?? ''}`);
+    if (holder !== undefined) {
+      problems.set(peer.name, `the peer ${holder} has the same address ${compiled.address} already`);
+      continue;
+    }
+    holders.set(`${compiled.address} ${peer.vrf ?? ''}`, peer.name);
+    peers.set(peer.name, compiled);
   }
   const announced = new Map<string, readonly string[]>();
   const routes = new Map<string, Map<string, BirdRoute>>();
@@ -109,27 +124,31 @@ function prefixOf(address: string, { aggregationLength, aggregationLengthV6 }: B
   return `${formatAddress(family, ((parsed?.value ?? 0n) >> hostBits) << hostBits)}/${length}`;
 }
 
-function peerOf(peer: Peer, { configuration, node, password: passwordOf }: BgpPlanInput): BirdPeer | string {
-  const { address } = peer;
-  if (address === undefined) return 'peers behind an interface without an address are not supported: give peerAddress';
-  const password = peer.passwordSecret === undefined ? peer.password : passwordOf(peer.passwordSecret);
-  if (peer.passwordSecret !== undefined && password === undefined) {
-    const { namespace, name } = peer.passwordSecret;
-    return `there is no Secret ${namespace}/${name} of type kubernetes.io/basic-auth with a password`;
+function peerOf(peer: Peer, input: BgpPlanInput): BirdPeer | string {
+  const { configuration, node } = input;
+  if (peer.address === undefined) {
+    return 'peers behind an interface without an address are not supported: give peerAddress';
   }
-  if (password !== undefined && /["\r\n]/.test(password))
-    return 'the password has a quotation mark or a line end in it';
-  const family = address.includes(':') ? 'IPv6' : 'IPv4';
+  const address = canonical(peer.address);
+  if (/^fe[89ab]/.test(address)) return `the link-local address ${address} is not supported: give one that is routed`;
+  const password = passwordOf(peer, input);
+  if (password?.problem !== undefined) return password.problem;
+  const family: BirdChannel['family'] = address.includes(':') ? 'ipv6' : 'ipv4';
   const bfd = peer.bfdProfile === undefined ? undefined : configuration.bgp.bfdProfiles.get(peer.bfdProfile);
   const isInternal = peer.peerASN === 'internal' || peer.peerASN === peer.myASN;
-  // BFD over several hops must know where it begins; sessions of one system count as such.
-  const localAddress =
-    peer.sourceAddress ?? (bfd !== undefined && (peer.multiHop || isInternal) ? addressOf(node, family) : undefined);
-  const both = peer.bothFamilies ? (['ipv4', 'ipv6'] as const) : ([family === 'IPv6' ? 'ipv6' : 'ipv4'] as const);
+  const isNear = input.isConnected(address);
+  if (!isInternal && !peer.multiHop && !isNear) {
+    return `${address} is on no network of this node: set ebgpMultiHop, or choose the nodes beside it with nodeSelectors`;
+  }
+  // A neighbour on the same network that watches by BFD expects the packets of one hop.
+  const reach = peer.multiHop ? 'multihop' : isInternal && isNear && bfd !== undefined ? 'direct' : undefined;
+  // BFD over several hops must know where it begins.
+  const isFar = bfd !== undefined && (reach === 'multihop' || (isInternal && !isNear));
+  const families: readonly BirdChannel['family'][] = peer.bothFamilies ? ['ipv4', 'ipv6'] : [family];
   return {
     name: protocolName(peer.name),
     localAsn: peer.myASN,
-    localAddress,
+    localAddress: peer.sourceAddress ?? (isFar ? addressOf(node, family) : undefined),
     peerAsn: peer.peerASN,
     address,
     port: peer.port,
@@ -137,14 +156,38 @@ function peerOf(peer: Peer, { configuration, node, password: passwordOf }: BgpPl
     holdTime: peer.holdTime,
     keepaliveTime: peer.keepaliveTime,
     connectTime: peer.connectTime,
-    password,
+    password: password?.text,
     bfd: bfd === undefined ? undefined : bfdOf(bfd),
     gracefulRestart: peer.gracefulRestart,
-    multiHop: peer.multiHop,
+    reach,
     vrf: peer.vrf,
-    families: both,
+    channels: families.map((own) => ({ family: own, nextHop: own === family ? undefined : addressOf(node, own) })),
     routes: [],
   };
+}
+
+function passwordOf(
+  { password, passwordSecret }: Peer,
+  input: BgpPlanInput,
+): { readonly text?: string; readonly problem?: string } | undefined {
+  const text = passwordSecret === undefined ? password : input.password(passwordSecret);
+  if (text === undefined) {
+    if (passwordSecret === undefined) return undefined;
+    const { namespace, name } = passwordSecret;
+    return {
+      problem: `there is no Secret ${namespace}/${name} of type kubernetes.io/basic-auth with a password that nodes may read`,
+    };
+  }
+  if (/["\r\n\0]/.test(text)) return { problem: 'the password has a quotation mark or a line end in it' };
+  if (Buffer.byteLength(text) > passwordBytesMax) {
+    return { problem: `the password is longer than ${passwordBytesMax} bytes` };
+  }
+  return { text };
+}
+
+function canonical(address: string): string {
+  const parsed = parseAddress(address);
+  return parsed === undefined ? address : formatAddress(parsed.family, parsed.value);
 }
 
 function bfdOf({ receiveInterval, transmitInterval, detectMultiplier, passiveMode }: Bfd): BirdBfd {
@@ -160,9 +203,9 @@ function isChosen(selectors: readonly LabelSelector[], { metadata }: Node): bool
   return selectors.length === 0 || selectors.some((selector) => matchesLabelSelector(selector, metadata.labels));
 }
 
-function addressOf({ status }: Node, family: 'IPv4' | 'IPv6'): string | undefined {
+function addressOf({ status }: Node, family: 'ipv4' | 'ipv6'): string | undefined {
   return status?.addresses?.find(
-    ({ type, address }) => type === 'InternalIP' && address.includes(':') === (family === 'IPv6'),
+    ({ type, address }) => type === 'InternalIP' && address.includes(':') === (family === 'ipv6'),
   )?.address;
 }
 

@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto';
-import { describeError } from '../../core/errors.ts';
-import type { Bird } from '../../engines/bird/bird.ts';
+import { BlockList } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { describeError, WherryError } from '../../core/errors.ts';
+import type { Bird, BirdWish } from '../../engines/bird/bird.ts';
 import { protocolName } from '../../engines/bird/config.ts';
-import type { BirdSession } from '../../engines/bird/status.ts';
-import { parseKey } from '../../kube/resource.ts';
-import { endpointslices, nodes, secrets, services } from '../../kube/resources.gen.ts';
-import { isReason } from '../../kube/status-error.ts';
+import type { KubeObject } from '../../kube/object.ts';
+import { configmaps, endpointslices, nodes, services } from '../../kube/resources.gen.ts';
 import {
   type Controller,
   type ControllerContext,
@@ -16,12 +15,15 @@ import {
   type Watch,
   watchOf,
 } from '../../runtime/controller.ts';
-import { configurationWatches, readConfiguration } from '../configuration-view.ts';
-import { bgpPeers, metallbNamespace, serviceBGPStatuses } from '../metallb/kinds.ts';
-import type { ServiceBGPStatus } from '../metallb/types.ts';
+import { configurationWatches, olderOptions, readConfiguration } from '../configuration-view.ts';
+import { configMapName } from '../metallb/config-map.ts';
+import { bgpPeers, bgpSessionStates, metallbNamespace, serviceBGPStatuses } from '../metallb/kinds.ts';
 import { readyEndpoints, serviceKeyOf } from '../ready-endpoints.ts';
 import type { Peer } from './configuration.ts';
+import { readPasswords } from './passwords.ts';
 import { planBgp } from './plan.ts';
+import { type SessionState, SessionTeller, sessionStates, summaryOf } from './sessions.ts';
+import { ownSessionStates, ownStatuses, showAnnounced, showSessions } from './statuses.ts';
 
 export interface BgpSpeakerOptions {
   readonly nodeName: string;
@@ -30,10 +32,13 @@ export interface BgpSpeakerOptions {
   readonly onStatus: (status: { readonly ok: boolean; readonly text: string } | null) => void;
 }
 
-const everything = 'all';
-/** How often the sessions are looked at while there are any, and Secrets with passwords read anew. */
+const everything = 'announcements';
+const sessions = 'sessions';
+/** How often the sessions are looked at while there are any. */
 const lookMs = 1000;
+/** How often Secrets with passwords are read anew, and what is in the way (a program, a Secret, a network) is looked for. */
 const secretsMs = 60_000;
+const mendMs = 5000;
 const ownNode = (name: string) => ({ fieldSelector: `metadata.name=${name}` });
 
 /** Tells the BGP peers of this node which addresses are here. */
@@ -42,170 +47,148 @@ export class BgpSpeaker implements Controller {
   readonly eventSource = 'speaker';
   readonly watches: readonly Watch[];
   readonly #options: BgpSpeakerOptions;
+  readonly #teller = new SessionTeller();
   #peers: readonly Peer[] = [];
-  readonly #told = new Map<string, string>();
-  #isEstablished = new Map<string, boolean>();
+  #problems: ReadonlyMap<string, string> = new Map();
+  #states: readonly SessionState[] = [];
 
   constructor(options: BgpSpeakerOptions) {
+    const { nodeName } = options;
     this.#options = options;
     this.watches = [
       ...configurationWatches(() => [everything]),
       watchOf(services, (service) => (service.spec?.type === 'LoadBalancer' ? [everything] : [])),
       watchOf(endpointslices, (slice, informers) => (isOfBalanced(serviceKeyOf(slice), informers) ? [everything] : [])),
-      watchOf(nodes, () => [everything], ownNode(options.nodeName)),
-      watchOf(serviceBGPStatuses, () => [everything]),
+      watchOf(nodes, () => [everything], ownNode(nodeName)),
+      watchOf(serviceBGPStatuses, () => [everything], ownStatuses(nodeName)),
+      watchOf(bgpSessionStates, () => [sessions], ownSessionStates(nodeName)),
     ];
   }
 
   async start(context: ControllerContext, enqueue: Enqueue, signal: AbortSignal): Promise<void> {
-    // An earlier process may have left a BIRD that is not needed any more.
+    // An earlier process may have left a BIRD, or words of sessions, that are not needed any more.
     enqueue(everything);
-    void this.#follow(context, signal);
+    enqueue(sessions);
+    void this.#follow(context, enqueue, signal);
   }
 
-  async reconcile(_key: string, context: ControllerContext): Promise<Outcome> {
-    const { informers, events } = context;
-    const { nodeName, bird } = this.#options;
-    const node = informers.of(nodes, ownNode(nodeName)).get(nodeName);
+  async reconcile(key: string, context: ControllerContext): Promise<Outcome> {
+    const { nodeName } = this.#options;
+    const node = context.informers.of(nodes, ownNode(nodeName)).get(nodeName);
     if (node === undefined) return done;
+    if (key === sessions) {
+      await showSessions(this.#states, node, context);
+      return done;
+    }
+    const { informers } = context;
     const configuration = readConfiguration(informers);
-    const passwords = await readPasswords(configuration.bgp.peers, context);
+    const passwords = await readPasswords(configuration.bgp.peers, context.client);
     const ready = readyEndpoints(informers.of(endpointslices).list());
+    const networks = connectedNetworks();
     const plan = planBgp({
       configuration,
       services: informers.of(services).list(),
       node,
-      endpoints: (key) => ({ here: ready.get(key)?.has(nodeName) ?? false, anywhere: ready.has(key) }),
+      endpoints: (service) => ({ here: ready.get(service)?.has(nodeName) ?? false, anywhere: ready.has(service) }),
+      isConnected: (address) => networks.check(address, address.includes(':') ? 'ipv6' : 'ipv4'),
       password: ({ namespace, name }) => passwords.get(`${namespace}/${name}`),
     });
-    for (const peer of configuration.bgp.peers) {
-      const problem = plan.problems.get(peer.name);
-      if (problem === undefined) this.#told.delete(peer.name);
-      else if (this.#told.get(peer.name) !== problem) {
-        this.#told.set(peer.name, problem);
-        const object = informers.of(bgpPeers).get(`${metallbNamespace}/${peer.name}`);
-        if (object !== undefined) events.event(object, 'Warning', 'NoSession', `node ${nodeName}: ${problem}`);
+    const problems = new Map(plan.problems);
+    const configured = configuration.bgp.peers.filter(({ name }) => hasPeer(plan.bird, name));
+    let isDone = true;
+    try {
+      const refused = await this.#options.bird.apply(plan.bird);
+      for (const { name } of configured) {
+        const said = refused.get(protocolName(name));
+        if (said !== undefined) problems.set(name, said);
       }
+    } catch (error) {
+      // Told on each peer and tried again: what is missing may be installed meanwhile.
+      isDone = false;
+      for (const { name } of configured) problems.set(name, wordsOf(error));
     }
-    await bird.apply(plan.bird);
-    this.#peers = configuration.bgp.peers.filter(({ name }) =>
-      plan.bird.peers.some((one) => one.name === protocolName(name)),
-    );
-    await this.#showStatuses(plan.announced, context);
+    this.#peers = configuration.bgp.peers.filter(({ name }) => hasPeer(plan.bird, name) || problems.has(name));
+    this.#problems = problems;
+    // What is not in force stays as it was told last.
+    if (isDone) await showAnnounced(withoutPeers(plan.announced, problems), node, context);
+    if (problems.size > 0) return { requeueAfterMs: mendMs };
     return configuration.bgp.peers.some(({ passwordSecret }) => passwordSecret !== undefined)
       ? { requeueAfterMs: secretsMs }
       : done;
   }
 
-  /** Leaves the sessions up, or ends them. */
+  /** Leaves the sessions up, or ends them. Nothing is announced anew. */
   async stop(keep: boolean): Promise<void> {
     await (keep ? this.#options.bird.release() : this.#options.bird.stop());
   }
 
-  async #follow(context: ControllerContext, signal: AbortSignal): Promise<void> {
+  async #follow(context: ControllerContext, enqueue: Enqueue, signal: AbortSignal): Promise<void> {
+    const { bird, onStatus } = this.#options;
     while (!signal.aborted) {
       try {
         await context.clock.sleep(lookMs, signal);
-        if (this.#peers.length === 0) this.#options.onStatus(null);
-        else this.#judge(await this.#options.bird.observe(), context);
-      } catch (error) {
-        if (!signal.aborted)
-          this.#options.onStatus({ ok: false, text: `BIRD does not answer: ${describeError(error)}` });
+      } catch {
+        return;
       }
+      let missing = 'BIRD does not run yet';
+      const seen = await bird.observe().catch((error: unknown) => {
+        missing = describeError(error);
+        return [];
+      });
+      this.#tell(sessionStates(this.#peers, this.#problems, seen, missing), context, enqueue);
+      onStatus(this.#states.length === 0 ? null : summaryOf(this.#states));
     }
   }
 
-  #judge(sessions: readonly BirdSession[], { informers, events }: ControllerContext): void {
-    const { nodeName, onStatus } = this.#options;
-    const down: string[] = [];
-    for (const peer of this.#peers) {
-      const session = sessions.find(({ name }) => name === protocolName(peer.name));
-      const isUp = session?.isEstablished ?? false;
-      const why = session?.error === '' ? session.state : (session?.error ?? 'not configured yet');
-      if (!isUp) down.push(`${peer.name} (${peer.address}): ${why}`);
-      const was = this.#isEstablished.get(peer.name);
-      if (was === isUp || (was === undefined && !isUp)) continue;
-      this.#isEstablished.set(peer.name, isUp);
-      const object = informers.of(bgpPeers).get(`${metallbNamespace}/${peer.name}`);
-      if (object === undefined) continue;
-      if (isUp) events.event(object, 'Normal', 'SessionUp', `node ${nodeName}: the session is established`);
-      else events.event(object, 'Warning', 'SessionDown', `node ${nodeName}: the session is down: ${why}`);
-    }
-    const count = `${this.#peers.length - down.length} of ${this.#peers.length} sessions`;
-    onStatus({
-      ok: down.length === 0,
-      text: down.length === 0 ? `${count} established` : `${count}; ${down.join('; ')}`,
-    });
-  }
-
-  // MetalLB's names: one object for each Service and node.
-  async #showStatuses(
-    announced: ReadonlyMap<string, readonly string[]>,
-    { client, informers }: ControllerContext,
-  ): Promise<void> {
-    const { nodeName } = this.#options;
-    const standing = new Map(
-      informers
-        .of(serviceBGPStatuses)
-        .list(metallbNamespace)
-        .filter(({ metadata }) => metadata.labels?.['metallb.io/node'] === nodeName)
-        .map((status) => [status.metadata.name ?? '', status] as const),
-    );
-    for (const [key, peers] of announced) {
-      const { namespace = '', name: service } = parseKey(key);
-      const name = `bgp-${createHash('sha256').update(`${nodeName} ${key}`).digest('hex').slice(0, 16)}`;
-      const former = standing.get(name);
-      standing.delete(name);
-      if (former?.status?.peers?.join() === peers.join()) continue;
-      const labels = {
-        'metallb.io/node': nodeName,
-        'metallb.io/service-name': service,
-        'metallb.io/service-namespace': namespace,
-      };
-      const object: ServiceBGPStatus = {
-        ...{ apiVersion: 'metallb.io/v1beta1', kind: 'ServiceBGPStatus' },
-        metadata: { name, namespace: metallbNamespace, labels },
-      };
-      if (former === undefined) await client.create(serviceBGPStatuses, object).catch(unlessReason('AlreadyExists'));
-      const status = { node: nodeName, serviceName: service, serviceNamespace: namespace, peers };
-      const at = { namespace: metallbNamespace, name };
-      await client.patch(serviceBGPStatuses, at, { type: 'merge', body: { status } }, { subresource: 'status' });
-    }
-    for (const name of standing.keys()) {
-      await client.delete(serviceBGPStatuses, { namespace: metallbNamespace, name }).catch(unlessReason('NotFound'));
+  #tell(states: readonly SessionState[], { informers, events, clock }: ControllerContext, enqueue: Enqueue): void {
+    const isNew = JSON.stringify(states) !== JSON.stringify(this.#states);
+    this.#states = states;
+    if (isNew) enqueue(sessions);
+    for (const { peer, type, reason, message } of this.#teller.news(states, clock.monotonic())) {
+      const object = objectOf(peer, informers);
+      if (object !== undefined)
+        events.event(object, type, reason, `${this.#options.nodeName}, ${peer.name}: ${message}`);
     }
   }
 }
 
-function unlessReason(reason: 'AlreadyExists' | 'NotFound'): (error: unknown) => void {
-  return (error) => {
-    if (!isReason(error, reason)) throw error;
-  };
+/** What stands for a peer: itself, or the older ConfigMap. */
+function objectOf({ name }: Peer, informers: Informers): KubeObject | undefined {
+  return (
+    informers.of(bgpPeers).get(`${metallbNamespace}/${name}`) ??
+    informers.of(configmaps, olderOptions).get(`${metallbNamespace}/${configMapName}`)
+  );
 }
 
 function isOfBalanced(key: string | undefined, informers: Informers): boolean {
   return key !== undefined && informers.of(services).get(key)?.spec?.type === 'LoadBalancer';
 }
 
-async function readPasswords(
-  peers: readonly Peer[],
-  { client }: ControllerContext,
-): Promise<ReadonlyMap<string, string>> {
-  const passwords = new Map<string, string>();
-  for (const { passwordSecret } of peers) {
-    if (passwordSecret === undefined) continue;
-    try {
-      const { type, data } = await client.get(secrets, passwordSecret);
-      const encoded = data?.['password'];
-      if (type !== 'kubernetes.io/basic-auth' || encoded === undefined) continue;
-      passwords.set(
-        `${passwordSecret.namespace}/${passwordSecret.name}`,
-        Buffer.from(encoded, 'base64').toString('utf8'),
-      );
-    } catch (error) {
-      // Told on the peer: it is not there, or in a namespace that nodes may not read.
-      if (!isReason(error, 'NotFound') && !isReason(error, 'Forbidden')) throw error;
+function hasPeer({ peers }: BirdWish, name: string): boolean {
+  return peers.some((peer) => peer.name === protocolName(name));
+}
+
+function withoutPeers(
+  announced: ReadonlyMap<string, readonly string[]>,
+  left: ReadonlyMap<string, string>,
+): ReadonlyMap<string, readonly string[]> {
+  const rest = [...announced].map(([key, peers]) => [key, peers.filter((name) => !left.has(name))] as const);
+  return new Map(rest.filter(([, peers]) => peers.length > 0));
+}
+
+function wordsOf(error: unknown): string {
+  const hint = error instanceof WherryError ? error.hint : undefined;
+  return hint === undefined ? describeError(error) : `${describeError(error)}; ${hint}`;
+}
+
+/** The networks that this machine is on. */
+function connectedNetworks(): BlockList {
+  const networks = new BlockList();
+  for (const addresses of Object.values(networkInterfaces())) {
+    for (const { address, cidr, family } of addresses ?? []) {
+      const length = Number(cidr?.split('/')[1] ?? Number.NaN);
+      if (Number.isInteger(length)) networks.addSubnet(address, length, family === 'IPv6' ? 'ipv6' : 'ipv4');
     }
   }
-  return passwords;
+  return networks;
 }

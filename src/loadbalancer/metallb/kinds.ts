@@ -5,6 +5,7 @@ import type {
   BFDProfile,
   BGPAdvertisement,
   BGPPeer,
+  BGPSessionState,
   Community,
   IPAddressPool,
   L2Advertisement,
@@ -21,13 +22,14 @@ function kind<T extends KubeObject>(
   plural: string,
   singular: string,
   version = 'v1beta1',
+  ownGroup = group,
 ): Resource<T> {
   return {
-    ...{ group, version, kind: kindName, plural, singular, listKind: `${kindName}List`, namespaced: true },
+    ...{ group: ownGroup, version, kind: kindName, plural, singular, listKind: `${kindName}List`, namespaced: true },
     shortNames: [],
     categories: [],
     verbs: ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'],
-    subresources: [{ name: 'status', group, version, kind: kindName, verbs: ['get', 'patch', 'update'] }],
+    subresources: [{ name: 'status', group: ownGroup, version, kind: kindName, verbs: ['get', 'patch', 'update'] }],
     typeName: null,
   };
 }
@@ -40,6 +42,10 @@ export const bfdProfiles = kind<BFDProfile>('BFDProfile', 'bfdprofiles', 'bfdpro
 export const communities = kind<Community>('Community', 'communities', 'community');
 export const serviceL2Statuses = kind<ServiceL2Status>('ServiceL2Status', 'servicel2statuses', 'servicel2status');
 export const serviceBGPStatuses = kind<ServiceBGPStatus>('ServiceBGPStatus', 'servicebgpstatuses', 'servicebgpstatus');
+/** Of MetalLB's FRR part: how a node's session with a peer stands. */
+export const bgpSessionStates = kind<BGPSessionState>(
+  ...(['BGPSessionState', 'bgpsessionstates', 'bgpsessionstate', 'v1beta1', 'frrk8s.metallb.io'] as const),
+);
 
 type Schema = NonNullable<
   NonNullable<CustomResourceDefinition['spec']['versions'][number]['schema']>['openAPIV3Schema']
@@ -121,15 +127,15 @@ interface Version {
 }
 
 function definition(
-  { kind: name, plural, singular, listKind }: Resource,
+  { group: ownGroup, kind: name, plural, singular, listKind }: Resource,
   versions: readonly Version[],
 ): CustomResourceDefinition {
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
-    metadata: { name: `${plural}.${group}` },
+    metadata: { name: `${plural}.${ownGroup}` },
     spec: {
-      group,
+      group: ownGroup,
       scope: 'Namespaced',
       names: { kind: name, plural, singular, listKind },
       versions: versions.map((version) => ({
@@ -245,5 +251,20 @@ export const metallbDefinitions: readonly CustomResourceDefinition[] = [
   definition(
     serviceBGPStatuses,
     only({ type: 'object' }, serviceColumns('Node'), structure({ ...served, peers: texts })),
+  ),
+  definition(
+    bgpSessionStates,
+    only(
+      { type: 'object' },
+      [
+        ...[column('Node', '.status.node'), column('Peer', '.status.peer'), column('VRF', '.status.vrf')],
+        ...[
+          column('BGP', '.status.bgpStatus'),
+          column('BFD', '.status.bfdStatus'),
+          column('Message', '.status.message'),
+        ],
+      ],
+      structure({ node: text, peer: text, vrf: text, bgpStatus: text, bfdStatus: text, message: text }),
+    ),
   ),
 ];

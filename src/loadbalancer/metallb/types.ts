@@ -109,3 +109,18 @@ export interface ServiceBGPStatus extends KubeObject {
     readonly peers?: readonly string[];
   };
 }
+
+/** How a node's session with a peer stands, as MetalLB's FRR part tells it (frrk8s.metallb.io). */
+export interface BGPSessionState extends KubeObject {
+  readonly status?: {
+    readonly node?: string;
+    /** The peer's address. */
+    readonly peer?: string;
+    readonly vrf?: string;
+    /** BGP's own word, e.g. `Established`. */
+    readonly bgpStatus?: string;
+    readonly bfdStatus?: 'Up' | 'Down' | 'N/A';
+    /** Why it is not established. */
+    readonly message?: string;
+  };
+}
