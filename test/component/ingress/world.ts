@@ -1,4 +1,5 @@
 /** A control plane in this process, a node's ingress with the real HAProxy on ports of its own, and upstreams that say who they are. */
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
 import { createServer as createHttp2, type ServerHttp2Stream } from 'node:http2';
@@ -195,9 +196,13 @@ export async function upstream(name: string): Promise<Upstream> {
     request.resume();
     request.on('end', () => response.end(JSON.stringify({ name, url: request.url, headers: request.headers })));
   });
-  server.on('upgrade', (_request, socket) => {
+  server.on('upgrade', (request, socket) => {
     socket.on('error', () => socket.destroy());
-    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
+    // RFC 6455, 1.3.
+    const key = `${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+    const accept = createHash('sha1').update(key).digest('base64');
+    const upgrade = `Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}`;
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\n${upgrade}\r\n\r\n`);
     socket.pipe(socket);
   });
   return await listening(server);
