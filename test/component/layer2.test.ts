@@ -7,7 +7,7 @@ import { rankNodes } from '../../src/loadbalancer/layer2/election.ts';
 import { eventually } from '../testbed/kubectl.ts';
 import type { Host } from '../testbed/lab/host.ts';
 import { type Lab, startLab } from '../testbed/lab/lab.ts';
-import type { HostProcess } from '../testbed/lab/machine.ts';
+import { eachLine, type HostProcess } from '../testbed/lab/machine.ts';
 import type { Answer } from './layer2/asker.ts';
 import type { NodeOrder, NodeState } from './layer2/node.ts';
 
@@ -39,18 +39,8 @@ before(async () => {
 });
 after(() => lab?.[Symbol.asyncDispose]());
 
-const flags = ['--disable-warning=ExperimentalWarning'];
+const flags: readonly string[] = ['--disable-warning=ExperimentalWarning'];
 const script = (name: string) => fileURLToPath(new URL(`layer2/${name}`, import.meta.url));
-
-function eachLine<T>(from: HostProcess, take: (line: T) => void): void {
-  let rest = '';
-  from.stderr.pipe(process.stderr);
-  from.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    const lines = (rest + chunk).split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) take(JSON.parse(line));
-  });
-}
 
 function startNode(host: Host): TestNode {
   const started = host.start(process.execPath, [...flags, script('node.ts'), host.name, host.address, key]);

@@ -44,7 +44,8 @@ export class Answering implements AsyncDisposable {
       workerData,
       transferList: [this.#orders.port2],
       name: 'layer2',
-      execArgv: [],
+      // Flags of the process (--eval, --test) are not for its threads.
+      execArgv: ['--disable-warning=ExperimentalWarning'],
     });
     let failure: Error = new WherryError('LAYER2_THREAD', 'the thread that answers for addresses has ended');
     this.#worker.on('message', (report: SpeakerReport) => {

@@ -44,3 +44,14 @@ export async function collect(running: HostProcess, input = '', timeoutMs = 60_0
   const status = await running.ended.finally(() => clearTimeout(timer));
   return { status, stdout, stderr };
 }
+
+/** Hands on each line of JSON that a program prints. What it complains of goes to the test's own standard error. */
+export function eachLine<T>(from: HostProcess, take: (line: T) => void): void {
+  let rest = '';
+  from.stderr.on('data', (chunk: Buffer) => process.stderr.write(chunk));
+  from.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) take(JSON.parse(line));
+  });
+}
