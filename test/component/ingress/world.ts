@@ -1,6 +1,6 @@
 /** A control plane in this process, a node's ingress with the real HAProxy on ports of its own, and upstreams that say who they are. */
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readlinkSync, rmSync } from 'node:fs';
 import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
 import { createServer as createHttp2, type ServerHttp2Stream } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
@@ -9,7 +9,6 @@ import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { systemClock } from '../../../src/core/clock.ts';
-import { isObject } from '../../../src/core/json.ts';
 import { createLog } from '../../../src/core/log.ts';
 import { NodeIngress } from '../../../src/ingress/node-ingress.ts';
 import { endpointslices, ingresses, nodes, services } from '../../../src/kube/resources.gen.ts';
@@ -99,7 +98,10 @@ export async function startWorld(): Promise<World> {
   });
   const stack = started.move();
   const setEndpoints = async (namespace: string, name: string, endpointPorts: readonly number[]) => {
+    const { items } = await plane.client.list(endpointslices, { namespace });
+    const standing = new Set(items.map(({ metadata }) => metadata.name));
     for (const [index, port] of endpointPorts.entries()) {
+      if (standing.has(`${name}-${index}-${port}`)) continue;
       await plane.client.create(endpointslices, {
         ...{ apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', addressType: 'IPv4' },
         metadata: {
@@ -111,7 +113,6 @@ export async function startWorld(): Promise<World> {
       });
     }
     const kept = new Set(endpointPorts.map((port, index) => `${name}-${index}-${port}`));
-    const { items } = await plane.client.list(endpointslices, { namespace });
     for (const { metadata } of items) {
       if (metadata.labels?.['kubernetes.io/service-name'] !== name || kept.has(metadata.name ?? '')) continue;
       await plane.client.delete(endpointslices, { namespace, name: metadata.name ?? '' });
@@ -263,7 +264,7 @@ export async function freePorts(count: number): Promise<readonly number[]> {
   return ports;
 }
 
+/** The folder of the configuration that HAProxy was told to read last. */
 function generationOf(folder: string): string {
-  const note: unknown = JSON.parse(readFileSync(join(folder, 'haproxy', 'in-force.json'), 'utf8'));
-  return isObject(note) ? String(note['generation']) : '';
+  return readlinkSync(join(folder, 'haproxy', 'haproxy.cfg'));
 }
