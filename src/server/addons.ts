@@ -1,6 +1,4 @@
 import type { Client } from '../client/client.ts';
-import type { KubeObject } from '../kube/object.ts';
-import type { Resource } from '../kube/resource.ts';
 import {
   clusterrolebindings,
   clusterroles,
@@ -11,49 +9,42 @@ import {
   services,
   storageclasses,
 } from '../kube/resources.gen.ts';
-import { isReason } from '../kube/status-error.ts';
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding, Service, ServiceAccount } from '../kube/types.gen.ts';
+import { clusterNetworkPolicyDefinition } from '../network/policy/definition.ts';
 import { defaultConfigMap, localPathClass } from '../storage/localpath/objects.ts';
 import { familyOf } from './address-ranges.ts';
+import { ensureDefinitions } from './definitions.ts';
+import { ensureLatest, ensureThere } from './ensure.ts';
 import { networkPolicyObjects } from './network-policy-objects.ts';
 import type { ServerOptions } from './options.ts';
 
 /** The service account as which the local-path controllers act; k3s's name. */
 export const localPathAccount = 'local-path-provisioner-service-account';
 
-/** Makes the objects that Wherry's own components need; what stands already stays as it is. */
+/** Makes the objects that Wherry's own components need. Rights are those of this version; what users may change stays as it is. */
 export async function ensureAddons(client: Client, options: ServerOptions): Promise<void> {
   if (!options.disable.includes('coredns')) {
-    await ensure(client, services, dnsService(options.clusterDns));
-    await ensure(client, clusterroles, dnsRole);
-    await ensure(client, clusterrolebindings, dnsBinding);
-    await ensure(client, roles, dnsConfigurationRole);
-    await ensure(client, rolebindings, dnsConfigurationBinding);
-    await ensure(client, clusterroles, nodeHostsRole);
-    await ensure(client, clusterrolebindings, nodeHostsBinding);
-    await ensure(client, roles, nodeHostsWriterRole);
-    await ensure(client, rolebindings, nodeHostsWriterBinding);
+    await ensureThere(client, services, dnsService(options.clusterDns));
+    await ensureLatest(client, clusterroles, dnsRole);
+    await ensureLatest(client, clusterrolebindings, dnsBinding);
+    await ensureLatest(client, roles, dnsConfigurationRole);
+    await ensureLatest(client, rolebindings, dnsConfigurationBinding);
+    await ensureLatest(client, clusterroles, nodeHostsRole);
+    await ensureLatest(client, clusterrolebindings, nodeHostsBinding);
+    await ensureLatest(client, roles, nodeHostsWriterRole);
+    await ensureLatest(client, rolebindings, nodeHostsWriterBinding);
   }
-  if (!options.disable.includes('metrics-server')) await ensure(client, clusterroles, metricsReaderRole);
+  if (!options.disable.includes('metrics-server')) await ensureLatest(client, clusterroles, metricsReaderRole);
   if (!options.disableNetworkPolicy) {
-    for (const [resource, object] of networkPolicyObjects) await ensure(client, resource, object);
+    await ensureDefinitions(client, [clusterNetworkPolicyDefinition]);
+    for (const [resource, object] of networkPolicyObjects) await ensureLatest(client, resource, object);
   }
   if (options.disable.includes('local-storage')) return;
-  await ensure(client, serviceaccounts, localPathServiceAccount);
-  await ensure(client, clusterroles, localPathRole);
-  await ensure(client, clusterrolebindings, localPathBinding);
-  await ensure(client, configmaps, defaultConfigMap(options.defaultLocalStoragePath));
-  await ensure(client, storageclasses, localPathClass);
-}
-
-async function ensure<T extends KubeObject>(client: Client, resource: Resource<T>, object: T): Promise<void> {
-  const { namespace = '', name = '' } = object.metadata;
-  try {
-    await client.get(resource, { namespace, name });
-  } catch (error) {
-    if (!isReason(error, 'NotFound')) throw error;
-    await client.create(resource, object);
-  }
+  await ensureThere(client, serviceaccounts, localPathServiceAccount);
+  await ensureLatest(client, clusterroles, localPathRole);
+  await ensureLatest(client, clusterrolebindings, localPathBinding);
+  await ensureThere(client, configmaps, defaultConfigMap(options.defaultLocalStoragePath));
+  await ensureThere(client, storageclasses, localPathClass);
 }
 
 /** Without a selector: each node answers the address itself, so there are no endpoints. */

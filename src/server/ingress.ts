@@ -9,8 +9,6 @@ import { IngressController } from '../ingress/controller.ts';
 import { makeDefaultCertificate } from '../ingress/default-certificate.ts';
 import { NodeIngress } from '../ingress/node-ingress.ts';
 import * as rights from '../ingress/rights.ts';
-import type { KubeObject } from '../kube/object.ts';
-import type { Resource } from '../kube/resource.ts';
 import {
   clusterrolebindings,
   clusterroles,
@@ -20,9 +18,9 @@ import {
   roles,
   secrets,
 } from '../kube/resources.gen.ts';
-import { isReason } from '../kube/status-error.ts';
 import type { Informers } from '../runtime/controller.ts';
 import type { Manager } from '../runtime/manager.ts';
+import { ensureLatest, ensureThere } from './ensure.ts';
 import type { Progress } from './progress.ts';
 
 /** Where each node serves Ingresses. */
@@ -43,26 +41,18 @@ export async function startIngress({
   readonly manager: Manager;
   readonly clock: Clock;
 }): Promise<void> {
-  await ensure(client, namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: ingressNamespace } });
-  await ensure(client, clusterroles, rights.controllerRole);
-  await ensure(client, clusterrolebindings, rights.controllerBinding);
-  await ensure(client, roles, rights.copierRole);
-  await ensure(client, rolebindings, rights.copierBinding);
-  await ensure(client, clusterroles, rights.nodeRole);
-  await ensure(client, clusterrolebindings, rights.nodeBinding);
-  await ensure(client, roles, rights.nodeCertificatesRole);
-  await ensure(client, rolebindings, rights.nodeCertificatesBinding);
-  await ensure(client, secrets, makeDefaultCertificate(clock.now()));
-  for (const one of ingressClasses) await ensure(client, ingressclasses, one);
+  await ensureThere(client, namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: ingressNamespace } });
+  await ensureLatest(client, clusterroles, rights.controllerRole);
+  await ensureLatest(client, clusterrolebindings, rights.controllerBinding);
+  await ensureLatest(client, roles, rights.copierRole);
+  await ensureLatest(client, rolebindings, rights.copierBinding);
+  await ensureLatest(client, clusterroles, rights.nodeRole);
+  await ensureLatest(client, clusterrolebindings, rights.nodeBinding);
+  await ensureLatest(client, roles, rights.nodeCertificatesRole);
+  await ensureLatest(client, rolebindings, rights.nodeCertificatesBinding);
+  await ensureThere(client, secrets, makeDefaultCertificate(clock.now()));
+  for (const one of ingressClasses) await ensureThere(client, ingressclasses, one);
   await manager.run([new IngressController(ingressPorts)]);
-}
-
-async function ensure<T extends KubeObject>(client: Client, resource: Resource<T>, object: T): Promise<void> {
-  try {
-    await client.create(resource, object);
-  } catch (error) {
-    if (!isReason(error, 'AlreadyExists')) throw error;
-  }
 }
 
 export interface ServeIngressOptions {

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import type { Client } from '../client/client.ts';
 import type { Clock } from '../core/clock.ts';
 import { clusterrolebindings, clusterroles, namespaces, rolebindings, roles, secrets } from '../kube/resources.gen.ts';
-import { isReason } from '../kube/status-error.ts';
 import { ConfigurationController } from '../loadbalancer/addresses/configuration-controller.ts';
 import { AddressController } from '../loadbalancer/addresses/controller.ts';
 import { keyField, keySecret } from '../loadbalancer/layer2/controller.ts';
@@ -17,6 +16,7 @@ import {
 } from '../loadbalancer/rights.ts';
 import type { Manager } from '../runtime/manager.ts';
 import { ensureDefinitions } from './definitions.ts';
+import { ensureLatest, ensureThere } from './ensure.ts';
 
 /** Of the key that the nodes share. */
 const sharedKeyBytes = 32;
@@ -36,24 +36,14 @@ export interface LoadBalancerOptions {
 export async function startLoadBalancers(options: LoadBalancerOptions): Promise<void> {
   const { client, manager, clock, hostPorts, ownPorts } = options;
   await ensureDefinitions(client, metallbDefinitions, clock);
-  await create(() =>
-    client.create(namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: metallbNamespace } }),
-  );
-  await create(() => client.create(clusterroles, loadBalancerRole));
-  await create(() => client.create(clusterrolebindings, loadBalancerBinding));
-  await create(() => client.create(clusterroles, announcerRole));
-  await create(() => client.create(clusterrolebindings, announcerBinding));
-  await create(() => client.create(roles, announcerSecretsRole));
-  await create(() => client.create(rolebindings, announcerSecretsBinding));
+  await ensureThere(client, namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: metallbNamespace } });
+  await ensureLatest(client, clusterroles, loadBalancerRole);
+  await ensureLatest(client, clusterrolebindings, loadBalancerBinding);
+  await ensureLatest(client, clusterroles, announcerRole);
+  await ensureLatest(client, clusterrolebindings, announcerBinding);
+  await ensureLatest(client, roles, announcerSecretsRole);
+  await ensureLatest(client, rolebindings, announcerSecretsBinding);
   const data = { [keyField]: randomBytes(sharedKeyBytes).toString('base64') };
-  await create(() => client.create(secrets, { apiVersion: 'v1', kind: 'Secret', metadata: { ...keySecret }, data }));
+  await ensureThere(client, secrets, { apiVersion: 'v1', kind: 'Secret', metadata: { ...keySecret }, data });
   await manager.run([new AddressController({ hostPorts, ownPorts }), new ConfigurationController()]);
-}
-
-async function create(make: () => Promise<unknown>): Promise<void> {
-  try {
-    await make();
-  } catch (error) {
-    if (!isReason(error, 'AlreadyExists')) throw error;
-  }
 }

@@ -1,21 +1,14 @@
 import type { KubeObject } from '../kube/object.ts';
 import type { Resource } from '../kube/resource.ts';
-import {
-  clusterrolebindings,
-  clusterroles,
-  customresourcedefinitions,
-  serviceaccounts,
-} from '../kube/resources.gen.ts';
+import { clusterrolebindings, clusterroles, serviceaccounts } from '../kube/resources.gen.ts';
 import { clusterPolicyAccount } from '../network/policy/cluster-policy-status.ts';
-import { clusterNetworkPolicyDefinition } from '../network/policy/definition.ts';
 
 const group = 'policy.networking.k8s.io';
 const roleName = `wherry:${clusterPolicyAccount}`;
 const rbac = 'rbac.authorization.k8s.io';
 
-/** ClusterNetworkPolicy as a resource, and the account of the controller that tells whether each can be enforced. */
+/** The account of the controller that tells whether each can be enforced. */
 export const networkPolicyObjects: readonly (readonly [Resource, KubeObject])[] = [
-  [customresourcedefinitions, clusterNetworkPolicyDefinition],
   [
     serviceaccounts,
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: clusterPolicyAccount, namespace: 'kube-system' } },

@@ -4,13 +4,13 @@ import type { Clock } from '../core/clock.ts';
 import { describeError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { clusterrolebindings, clusterroles } from '../kube/resources.gen.ts';
-import { isReason } from '../kube/status-error.ts';
 import { runElected } from '../runtime/leader-election.ts';
 import { createManager } from '../runtime/manager.ts';
 import { tunnelBinding, tunnelRole } from '../tunnel/cluster/rights.ts';
 import { tunnelDefinition } from '../tunnel/cluster/tunnel-kind.ts';
 import { createTunnelControllers } from '../tunnel/cluster/tunnels.ts';
 import { ensureDefinitions } from './definitions.ts';
+import { ensureLatest } from './ensure.ts';
 
 export interface ServeTunnelsOptions {
   /** May define kinds and roles. */
@@ -29,8 +29,8 @@ export interface ServeTunnelsOptions {
 export async function serveTunnels(options: ServeTunnelsOptions): Promise<AsyncDisposable> {
   const { client, clientFor, nodeName, clock, log } = options;
   await ensureDefinitions(client, [tunnelDefinition], clock);
-  await create(() => client.create(clusterroles, tunnelRole));
-  await create(() => client.create(clusterrolebindings, tunnelBinding));
+  await ensureLatest(client, clusterroles, tunnelRole);
+  await ensureLatest(client, clusterrolebindings, tunnelBinding);
   const ending = new AbortController();
   const identity = `${nodeName}_${randomBytes(6).toString('hex')}`;
   const lease = { namespace: 'kube-system', name: 'wherry-tunnel' };
@@ -55,12 +55,4 @@ export async function serveTunnels(options: ServeTunnelsOptions): Promise<AsyncD
       await serving;
     },
   };
-}
-
-async function create(make: () => Promise<unknown>): Promise<void> {
-  try {
-    await make();
-  } catch (error) {
-    if (!isReason(error, 'AlreadyExists')) throw error;
-  }
 }

@@ -13,6 +13,7 @@ import type {
   RoleBinding,
 } from '../../kube/types.gen.ts';
 import { localPathAccount } from '../addons.ts';
+import { ensureLatest } from '../ensure.ts';
 import type { ServerOptions } from '../options.ts';
 import { encodeSettings, settingsKey } from './cluster-settings.ts';
 import { joinPath, tokenStatePath } from './gate.ts';
@@ -135,14 +136,4 @@ async function withdraw(client: Client, resource: Resource, name: string): Promi
   await client.delete(resource, { name }).catch((error: unknown) => {
     if (!isReason(error, 'NotFound')) throw error;
   });
-}
-
-/** Makes the object, or replaces what stands; a write that changes nothing leaves the object as it was. */
-async function ensureLatest(client: Client, resource: Resource, object: KubeObject): Promise<void> {
-  try {
-    await client.create(resource, object);
-  } catch (error) {
-    if (!isReason(error, 'AlreadyExists')) throw error;
-    await client.update(resource, object);
-  }
 }
