@@ -112,3 +112,18 @@ test('nothing is lost while the deployment rolls and the server is killed and co
   await load;
   assert.deepEqual([...codes.keys()], ['200'], JSON.stringify([...codes]));
 });
+
+test('a node far from its server serves too, certificates included, with the rights of a node', async () => {
+  await using far = await startCluster({ name: 'faringress', flags: ['--disable-agent'] });
+  const agent = await far.startAgent({ name: 'far', images: [await imageArchive('nginx')] });
+  await far.must(['apply', '-f', path.join(examples, 'web.yaml'), '-f', path.join(examples, 'tls.yaml')]);
+  const [key, certificate] = [path.join(folder, 'tls.key'), path.join(folder, 'tls.crt')];
+  await far.must(['create', 'secret', 'tls', 'shop-tls', `--cert=${certificate}`, `--key=${key}`]);
+  await far.must(['wait', '--for=condition=Available', 'deployment/web', '--timeout=60s']);
+  await until('the page, verified', /Welcome to nginx/, () =>
+    curl('--resolve', `shop.mydomain.be:443:${far.nodeIp}`, '--cacert', certificate, 'https://shop.mydomain.be/'),
+  );
+  const copies = ['get', 'secrets', '-A', '--as', 'system:node:far', '--as-group', 'system:nodes'];
+  assert.notEqual((await far.kubectl(copies)).status, 0);
+  assert.match((await agent.wherry(['status'])).stdout, /Ingress .*2 Ingresses/);
+});

@@ -304,7 +304,7 @@ async function readNote(file: string): Promise<Pick<InForce, 'generation' | 'str
 /** HAProxy's own judgement of a file. Throws WherryError HAPROXY_REFUSED. */
 export async function check(file: string): Promise<void> {
   try {
-    await run('haproxy', ['-c', '-q', '-f', file], { timeoutMs: checkTimeoutMs });
+    await run('haproxy', ['-c', '-f', file], { timeoutMs: checkTimeoutMs });
   } catch (cause) {
     if (!(cause instanceof CommandError)) throw cause;
     if (cause.code === 'COMMAND_NOT_FOUND')
