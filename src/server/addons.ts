@@ -1,4 +1,6 @@
 import type { Client } from '../client/client.ts';
+import type { KubeObject } from '../kube/object.ts';
+import type { Resource } from '../kube/resource.ts';
 import {
   clusterrolebindings,
   clusterroles,
@@ -23,28 +25,41 @@ export const localPathAccount = 'local-path-provisioner-service-account';
 
 /** Makes the objects that Wherry's own components need. Rights are those of this version; what users may change stays as it is. */
 export async function ensureAddons(client: Client, options: ServerOptions): Promise<void> {
-  if (!options.disable.includes('coredns')) {
-    await ensureThere(client, services, dnsService(options.clusterDns));
-    await ensureLatest(client, clusterroles, dnsRole);
-    await ensureLatest(client, clusterrolebindings, dnsBinding);
-    await ensureLatest(client, roles, dnsConfigurationRole);
-    await ensureLatest(client, rolebindings, dnsConfigurationBinding);
-    await ensureLatest(client, clusterroles, nodeHostsRole);
-    await ensureLatest(client, clusterrolebindings, nodeHostsBinding);
-    await ensureLatest(client, roles, nodeHostsWriterRole);
-    await ensureLatest(client, rolebindings, nodeHostsWriterBinding);
-  }
-  if (!options.disable.includes('metrics-server')) await ensureLatest(client, clusterroles, metricsReaderRole);
-  if (!options.disableNetworkPolicy) {
-    await ensureDefinitions(client, [clusterNetworkPolicyDefinition]);
-    for (const [resource, object] of networkPolicyObjects) await ensureLatest(client, resource, object);
-  }
-  if (options.disable.includes('local-storage')) return;
-  await ensureThere(client, serviceaccounts, localPathServiceAccount);
-  await ensureLatest(client, clusterroles, localPathRole);
-  await ensureLatest(client, clusterrolebindings, localPathBinding);
-  await ensureThere(client, configmaps, defaultConfigMap(options.defaultLocalStoragePath));
-  await ensureThere(client, storageclasses, localPathClass);
+  const there = <T extends KubeObject>(resource: Resource<T>, object: T) => ensureThere(client, resource, object);
+  const latest = <T extends KubeObject>(resource: Resource<T>, object: T) => ensureLatest(client, resource, object);
+  const isOn = (component: string) => !options.disable.includes(component);
+  // All at once: what waits for the disk waits together.
+  await Promise.all([
+    ...(isOn('coredns')
+      ? [
+          there(services, dnsService(options.clusterDns)),
+          latest(clusterroles, dnsRole),
+          latest(clusterrolebindings, dnsBinding),
+          latest(roles, dnsConfigurationRole),
+          latest(rolebindings, dnsConfigurationBinding),
+          latest(clusterroles, nodeHostsRole),
+          latest(clusterrolebindings, nodeHostsBinding),
+          latest(roles, nodeHostsWriterRole),
+          latest(rolebindings, nodeHostsWriterBinding),
+        ]
+      : []),
+    ...(isOn('metrics-server') ? [latest(clusterroles, metricsReaderRole)] : []),
+    ...(options.disableNetworkPolicy
+      ? []
+      : [
+          ensureDefinitions(client, [clusterNetworkPolicyDefinition]),
+          ...networkPolicyObjects.map(([resource, object]) => latest(resource, object)),
+        ]),
+    ...(isOn('local-storage')
+      ? [
+          there(serviceaccounts, localPathServiceAccount),
+          latest(clusterroles, localPathRole),
+          latest(clusterrolebindings, localPathBinding),
+          there(configmaps, defaultConfigMap(options.defaultLocalStoragePath)),
+          there(storageclasses, localPathClass),
+        ]
+      : []),
+  ]);
 }
 
 /** Without a selector: each node answers the address itself, so there are no endpoints. */

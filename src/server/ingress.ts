@@ -41,17 +41,23 @@ export async function startIngress({
   readonly manager: Manager;
   readonly clock: Clock;
 }): Promise<void> {
-  await ensureThere(client, namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: ingressNamespace } });
-  await ensureLatest(client, clusterroles, rights.controllerRole);
-  await ensureLatest(client, clusterrolebindings, rights.controllerBinding);
-  await ensureLatest(client, roles, rights.copierRole);
-  await ensureLatest(client, rolebindings, rights.copierBinding);
-  await ensureLatest(client, clusterroles, rights.nodeRole);
-  await ensureLatest(client, clusterrolebindings, rights.nodeBinding);
-  await ensureLatest(client, roles, rights.nodeCertificatesRole);
-  await ensureLatest(client, rolebindings, rights.nodeCertificatesBinding);
-  await ensureThere(client, secrets, makeDefaultCertificate(clock.now()));
-  for (const one of ingressClasses) await ensureThere(client, ingressclasses, one);
+  const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: ingressNamespace } };
+  await Promise.all([
+    ensureThere(client, namespaces, namespace),
+    ensureLatest(client, clusterroles, rights.controllerRole),
+    ensureLatest(client, clusterrolebindings, rights.controllerBinding),
+    ensureLatest(client, clusterroles, rights.nodeRole),
+    ensureLatest(client, clusterrolebindings, rights.nodeBinding),
+    ...ingressClasses.map((one) => ensureThere(client, ingressclasses, one)),
+  ]);
+  // What is in the namespace comes after it.
+  await Promise.all([
+    ensureLatest(client, roles, rights.copierRole),
+    ensureLatest(client, rolebindings, rights.copierBinding),
+    ensureLatest(client, roles, rights.nodeCertificatesRole),
+    ensureLatest(client, rolebindings, rights.nodeCertificatesBinding),
+    ensureThere(client, secrets, makeDefaultCertificate(clock.now())),
+  ]);
   await manager.run([new IngressController(ingressPorts)]);
 }
 

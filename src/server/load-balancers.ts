@@ -35,15 +35,21 @@ export interface LoadBalancerOptions {
 /** Gives Services of type LoadBalancer their addresses, from pools or from the nodes. */
 export async function startLoadBalancers(options: LoadBalancerOptions): Promise<void> {
   const { client, manager, clock, hostPorts, ownPorts } = options;
-  await ensureDefinitions(client, metallbDefinitions, clock);
-  await ensureThere(client, namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: metallbNamespace } });
-  await ensureLatest(client, clusterroles, loadBalancerRole);
-  await ensureLatest(client, clusterrolebindings, loadBalancerBinding);
-  await ensureLatest(client, clusterroles, announcerRole);
-  await ensureLatest(client, clusterrolebindings, announcerBinding);
-  await ensureLatest(client, roles, announcerSecretsRole);
-  await ensureLatest(client, rolebindings, announcerSecretsBinding);
+  const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: metallbNamespace } };
+  await Promise.all([
+    ensureDefinitions(client, metallbDefinitions, clock),
+    ensureThere(client, namespaces, namespace),
+    ensureLatest(client, clusterroles, loadBalancerRole),
+    ensureLatest(client, clusterrolebindings, loadBalancerBinding),
+    ensureLatest(client, clusterroles, announcerRole),
+    ensureLatest(client, clusterrolebindings, announcerBinding),
+  ]);
+  // What is in the namespace comes after it.
   const data = { [keyField]: randomBytes(sharedKeyBytes).toString('base64') };
-  await ensureThere(client, secrets, { apiVersion: 'v1', kind: 'Secret', metadata: { ...keySecret }, data });
+  await Promise.all([
+    ensureLatest(client, roles, announcerSecretsRole),
+    ensureLatest(client, rolebindings, announcerSecretsBinding),
+    ensureThere(client, secrets, { apiVersion: 'v1', kind: 'Secret', metadata: { ...keySecret }, data }),
+  ]);
   await manager.run([new AddressController({ hostPorts, ownPorts }), new ConfigurationController()]);
 }
