@@ -2,7 +2,18 @@
 import path from 'node:path';
 import { runInForeground } from '../../src/engines/process/background.ts';
 
-const parts = ['datastore', 'api', 'dns', 'network', 'policy', 'services', 'tunnel', 'cluster'] as const;
+const parts = [
+  'datastore',
+  'api',
+  'dns',
+  'ingress',
+  'network',
+  'policy',
+  'services',
+  'tunnel',
+  'failover',
+  'cluster',
+] as const;
 
 /** Throws when a benchmark fails or is not known. */
 export async function runBenchmarks(only: readonly string[]): Promise<void> {
