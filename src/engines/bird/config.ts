@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 /**
  * BIRD 2's configuration (bird.network.cz, user's guide 2.0), compiled from plain data. Routes are announced out of static
  * protocols, and nothing is imported: neither the kernel's routes nor a neighbour's find their way in or out.
@@ -63,10 +65,15 @@ export interface BirdRoute {
   readonly communities: readonly (readonly number[])[];
 }
 
+/** BIRD's names have at most 63 characters, and those of filters are longer by 8. */
+const readableNameMax = 32;
+
 /** A name that BIRD takes, for any text; different texts get different names. */
 export function protocolName(text: string): string {
   const readable = text.replace(/[^A-Za-z0-9]/g, (character) => `_${character.codePointAt(0)?.toString(16) ?? ''}_`);
-  return `peer_${readable}`;
+  if (readable.length <= readableNameMax) return `peer_${readable}`;
+  const hash = createHash('sha256').update(text).digest('hex').slice(0, readableNameMax);
+  return `peer_${readable.slice(0, 10)}${hash}`;
 }
 
 /** The longest password that a kernel takes (TCP_MD5SIG_MAXKEYLEN), bytes. */
@@ -75,6 +82,11 @@ export const passwordBytesMax = 80;
 const holdSeconds = 90;
 /** As FRR in data centres, and so MetalLB, has it. */
 const connectRetrySeconds = 10;
+/**
+ * How long after its start BIRD waits for neighbours that restart gracefully before it tells the others of them everything
+ * (240 s by itself): one that is away for good keeps nobody waiting.
+ */
+const recoverySeconds = 5;
 const logBytesMax = 1024 * 1024;
 
 /** The whole file. The same data gives the same text, whatever their order. */
@@ -84,6 +96,7 @@ export function compileBird({ routerId, logFile, peers }: BirdConfig): string {
     `log "${logFile}" ${logBytesMax} "${logFile}.old" { info, remote, warning, error, auth, fatal, bug };`,
     'log stderr { fatal, bug };',
     `router id ${routerId};`,
+    `graceful restart wait ${recoverySeconds};`,
     'protocol device { scan time 10; }',
     ...(sorted.some(({ bfd }) => bfd !== undefined) ? ['protocol bfd bfd1 { }'] : []),
     ...announced('ipv4', sorted),

@@ -143,6 +143,8 @@ function peerOf(object: BGPPeer, profiles: ReadonlyMap<string, Bfd>, report: Rep
   if (!spec.myASN) wrong('myASN', 'the number of the own autonomous system is needed');
   if (!spec.peerASN === (spec.dynamicASN === undefined))
     wrong('peerASN', 'one of peerASN and dynamicASN is needed, not both');
+  if (spec.vrf && !/^[\w.-]{1,15}$/.test(spec.vrf))
+    wrong('vrf', `${JSON.stringify(spec.vrf)} is not the name of a VRF`);
   const holdTime = seconds('holdTime');
   const keepaliveTime = seconds('keepaliveTime');
   const connectTime = seconds('connectTime');

@@ -70,8 +70,10 @@ export function planBgp(input: BgpPlanInput): BgpPlan {
     for (const service of input.services) {
       const told = new Set<string>();
       for (const [advertisement, prefix] of advertisementsOf(service, input)) {
-        for (const name of peers.keys()) {
+        const family = familyOf(prefix);
+        for (const [name, { channels }] of peers) {
           if (advertisement.peers.length > 0 && !advertisement.peers.includes(name)) continue;
+          if (!channels.some((channel) => channel.family === family)) continue;
           const own = routes.get(name) ?? new Map<string, BirdRoute>();
           own.set(prefix, joined(own.get(prefix), prefix, advertisement));
           routes.set(name, own);
@@ -133,7 +135,7 @@ function peerOf(peer: Peer, input: BgpPlanInput): BirdPeer | string {
   if (/^fe[89ab]/.test(address)) return `the link-local address ${address} is not supported: give one that is routed`;
   const password = passwordOf(peer, input);
   if (password?.problem !== undefined) return password.problem;
-  const family: BirdChannel['family'] = address.includes(':') ? 'ipv6' : 'ipv4';
+  const family = familyOf(address);
   const bfd = peer.bfdProfile === undefined ? undefined : configuration.bgp.bfdProfiles.get(peer.bfdProfile);
   const isInternal = peer.peerASN === 'internal' || peer.peerASN === peer.myASN;
   const isNear = input.isConnected(address);
@@ -183,6 +185,10 @@ function passwordOf(
     return { problem: `the password is longer than ${passwordBytesMax} bytes` };
   }
   return { text };
+}
+
+function familyOf(text: string): BirdChannel['family'] {
+  return text.includes(':') ? 'ipv6' : 'ipv4';
 }
 
 function canonical(address: string): string {

@@ -46,20 +46,30 @@ function wordOf(state: string): string {
   return /^(?:Idle|Connect|Active|OpenSent|OpenConfirm|Established)$/.test(state) ? state : 'Idle';
 }
 
-/** Why a session is not there, for a person. */
+/** Why a session is not there, for a person: BIRD's own words, and what they mean here. */
 function whyNot({ address, myASN, peerASN, password, passwordSecret }: Peer, { error }: BirdSession): string {
-  const hasPassword = password !== undefined || passwordSecret !== undefined;
-  // The kernel drops what is signed with another password without a word to either end.
-  const noAnswer = hasPassword
-    ? `no answer from ${address}: perhaps it has another password`
-    : `no answer from ${address}`;
-  if (error === '' || /Connection timed out/i.test(error)) return noAnswer;
-  if (error === 'Received: Bad peer AS') return `${error}: the router expects another autonomous system than ${myASN}`;
-  if (error === 'Bad peer AS') return `${error}: the router's autonomous system is not ${peerASN}`;
-  if (error === 'No listening socket') return `${error}: does another BGP speaker run on this node?`;
-  if (error === 'BFD session down') return `${error}: ${address} is out of reach, or does not speak BFD`;
-  return error;
+  if (/^$|No route to host|Connection timed out/.test(error)) {
+    // The kernel drops what is signed with another password without a word to either end.
+    const hasPassword = password !== undefined || passwordSecret !== undefined;
+    return `no answer from ${address}${hasPassword ? ': is its password the same?' : ''}`;
+  }
+  // One of these words follows the other while a router that does not want us is dialled again and again.
+  if (/^Socket: Connection (?:closed|reset by peer)$/.test(error)) {
+    return `${address} ends the connection: does it expect this node as a neighbour in the autonomous system ${myASN}?`;
+  }
+  const meaning = meanings.find(([words]) => error.endsWith(words))?.[1];
+  return meaning === undefined
+    ? error
+    : `${error}: ${meaning.replace('MINE', `${myASN}`).replace('THEIRS', `${peerASN}`)}`;
 }
+
+const meanings: readonly (readonly [words: string, meaning: string])[] = [
+  ['Received: Bad peer AS', 'the router expects another autonomous system than MINE'],
+  ['Bad peer AS', "the router's autonomous system is not THEIRS"],
+  ['Connection refused', 'no BGP speaker listens there'],
+  ['No listening socket', 'another BGP speaker of this node has the port 179'],
+  ['BFD session down', 'the router is out of reach, or does not speak BFD with this node'],
+];
 
 /** Remembers what was told, so that each thing is told once. */
 export class SessionTeller {
