@@ -81,6 +81,11 @@ async function startRemoteNode(
       if (serving.current !== undefined) return tlsOf(serving.current);
       throw new WherryError('NO_SERVING_CERTIFICATE', 'this node has no certificate to serve with');
     },
+    async identity() {
+      if (certificate.current === undefined)
+        throw new WherryError('NO_CLIENT_CERTIFICATE', 'this node has no certificate of the cluster');
+      return { ...certificate.current, authority: membership.clientAuthority };
+    },
     onListening(listening) {
       listener = listening;
     },

@@ -10,7 +10,7 @@ import { refusalOf } from './join/refusal.ts';
 import { kubeletVersion, type RunningNode, startNode } from './node.ts';
 import type { ServerOptions } from './options.ts';
 import type { Paths } from './paths.ts';
-import { ensureNodePki } from './pki/pki.ts';
+import { ensureNodePki, type NodePki } from './pki/pki.ts';
 import type { Progress } from './progress.ts';
 
 export interface LocalNodeOptions {
@@ -34,6 +34,12 @@ export async function startLocalNode(context: LocalNodeOptions): Promise<Pick<Ru
   } catch (error) {
     throw refusalOf(error) ?? error;
   }
+  let made: Promise<NodePki> | undefined;
+  const certificates = () => {
+    const addresses = [...options.nodeIps, ...options.nodeExternalIps];
+    made ??= ensureNodePki(pki, { directory: paths.agent, name: nodeName, addresses, nowMs: clock.now() });
+    return made;
+  };
   const running = await startNode({
     ...context,
     client: controlPlane.clientFor(user),
@@ -41,14 +47,12 @@ export async function startLocalNode(context: LocalNodeOptions): Promise<Pick<Ru
     runControllers: (controllers) => manager.run(controllers),
     runAsNode: (controllers) => manager.run(controllers, controlPlane.clientFor(user)),
     async tls() {
-      const node = {
-        directory: paths.agent,
-        name: options.nodeName,
-        addresses: [...options.nodeIps, ...options.nodeExternalIps],
-        nowMs: clock.now(),
-      };
-      const { certificate: cert, key } = (await ensureNodePki(pki, node)).serving;
+      const { certificate: cert, key } = (await certificates()).serving;
       return { cert, key, clientCa: pki.clientAuthority.certificate };
+    },
+    async identity() {
+      const { certificate, key } = (await certificates()).client;
+      return { certificate, key, authority: pki.clientAuthority.certificate };
     },
     onListening: (listener) => controlPlane.attachNode(options.nodeName, () => listener.connect()),
     metrics: controlPlane.api.metrics,

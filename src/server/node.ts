@@ -12,7 +12,7 @@ import { nodes } from '../kube/resources.gen.ts';
 import type { Node } from '../kube/types.gen.ts';
 import { ClusterDns, type DnsStatus } from '../network/dns/cluster-dns.ts';
 import { defaultResolvConf } from '../network/dns/resolv-conf.ts';
-import type { Podnet } from '../network/podnet/podnet.ts';
+import type { NodeIdentity, Podnet } from '../network/podnet/podnet.ts';
 import { removeServiceRules, ServiceProxy } from '../network/services/service-proxy.ts';
 import { createNodeAgent, type NodeAgent } from '../node/agent.ts';
 import { standardParts } from '../node/standard-parts.ts';
@@ -62,6 +62,8 @@ export interface NodeEnvironment {
   runAsNode(controllers: readonly Controller[]): Promise<void>;
   /** What the kubelet API shows. Asked while the node registers: who signs may wait for that. */
   tls(): Promise<NodeTls>;
+  /** The certificate by which this node shows others who it is, as it stands now. */
+  identity(): Promise<NodeIdentity>;
   /** The kubelet API listens. */
   onListening(listener: NodeListener): void;
   /** Where this process tells its numbers, if it does. */

@@ -7,8 +7,14 @@ import { backendOf } from '../network/podnet/settings.ts';
 import { createEventRecorder } from '../runtime/event-recorder.ts';
 import { podNetworkTable } from './names.ts';
 import type { NodeEnvironment } from './node.ts';
+import type { Paths } from './paths.ts';
 
 const component = 'Pod network';
+
+/** Keys, logs and settings of the pod network's programs. */
+export function podnetFolder(paths: Paths): string {
+  return path.join(paths.agent, 'podnet');
+}
 
 /**
  * What joins this node's pods with those of other nodes, made ready before the first pod starts; null where an add-on does that.
@@ -17,9 +23,10 @@ const component = 'Pod network';
 export async function preparePodnet(environment: NodeEnvironment, stack: AsyncDisposableStack): Promise<Podnet | null> {
   const { options, paths, progress, clock, client, informers } = environment;
   const name = options.flannelBackend;
+  const folder = podnetFolder(paths);
   if (name === 'none') {
     // What an earlier start with another backend left.
-    await removePodnet(podNetworkTable);
+    await removePodnet(podNetworkTable, { folder, clock, log: environment.log });
     progress.report(component, 'running', 'left to an add-on (--flannel-backend=none)');
     return null;
   }
@@ -37,7 +44,8 @@ export async function preparePodnet(environment: NodeEnvironment, stack: AsyncDi
         publicIps: options.flannelExternalIp ? options.nodeExternalIps : [],
         iface: options.flannelIface,
         masqueradeIpv6: options.flannelIpv6Masq,
-        folder: path.join(paths.agent, 'podnet'),
+        identity: environment.identity,
+        folder,
         table: podNetworkTable,
         onStatus: ({ problem, summary }) =>
           progress.report(component, problem === null ? 'running' : 'failed', problem ?? summary),

@@ -19,6 +19,7 @@ import { endIngress } from './ingress.ts';
 import { clusterNames, podNetworkTable, policyTable, serviceTable } from './names.ts';
 import type { ServerOptions } from './options.ts';
 import { pathsOf } from './paths.ts';
+import { podnetFolder } from './pod-network.ts';
 
 /** What a later `reset` must know of how the cluster was started. */
 interface Traces {
@@ -94,7 +95,7 @@ export async function resetCluster(
   say('interfaces and rules');
   await tendFormerBridge(path.join(paths.agent, 'cni'), 'always');
   for (const family of ['ip', 'ip6'] as const) await deleteTable(family, serviceTable);
-  await removePodnet(podNetworkTable);
+  await removePodnet(podNetworkTable, { folder: podnetFolder(paths), ...environment });
   await removePolicyRules(policyTable);
   for (const address of traces?.clusterDns ?? []) await removeAddress(hostRange(address), 'lo');
   say('control groups');

@@ -48,7 +48,8 @@ export function isEmptyChange({ devices, forwarding, entries }: NetworkChange): 
 export function isOther(device: Device, link: ObservedLink | undefined): boolean {
   if (link === undefined) return true;
   // The same tunnel runs in the kernel or in a program behind a TUN device.
-  if (device.kind === 'wireguard') return link.kind !== 'wireguard' && link.kind !== 'tun';
+  if (device.kind !== 'vxlan')
+    return link.kind !== 'tun' && link.kind !== (device.kind === 'ipsec' ? 'xfrm' : 'wireguard');
   const { vxlan } = link;
   return (
     vxlan === undefined ||
@@ -72,7 +73,7 @@ function deviceLines(device: Device, { links }: ObservedState, renewed: Readonly
   const { name } = device;
   const isNew = renewed.has(name) || !links.has(name);
   const link = isNew ? undefined : links.get(name);
-  if (device.kind === 'wireguard' && link === undefined) return []; // Its engine makes it.
+  if (device.kind !== 'vxlan' && link === undefined) return []; // Its engine makes it.
   const lines = renewed.has(name) ? [`link delete dev ${name}`] : [];
   if (device.kind === 'vxlan') lines.push(...(link === undefined ? [addVxlan(device)] : changedMac(device, link)));
   if (link?.mtu !== device.mtu) lines.push(`link set dev ${name} mtu ${device.mtu}`);

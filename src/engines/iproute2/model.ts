@@ -6,7 +6,7 @@ export interface NetworkState {
   readonly forwarding: readonly ForwardingEntry[];
 }
 
-/** A network interface. WireGuard and TUN devices are made by their own engines; here they get addresses, MTU and state. */
+/** A network interface. WireGuard, XFRM and TUN devices are made by their own engines; here they get addresses, MTU and state. */
 export type Device = VxlanDevice | TunnelDevice;
 
 interface DeviceBase {
@@ -30,7 +30,7 @@ export interface VxlanDevice extends DeviceBase {
 }
 
 export interface TunnelDevice extends DeviceBase {
-  readonly kind: 'wireguard';
+  readonly kind: 'wireguard' | 'ipsec';
 }
 
 export interface Route {

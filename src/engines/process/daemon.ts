@@ -10,6 +10,8 @@ import { programPath } from './run.ts';
 export interface DaemonOptions {
   /** The program, also in messages and the names of its pid file and log. */
   readonly program: string;
+  /** What is run to start it, where that is another program, which it takes the place of. */
+  readonly command?: string;
   readonly args: readonly string[];
   /** One of the arguments, which no other process has: its process is told from others by it. */
   readonly mark: string;
@@ -54,7 +56,7 @@ const steadyMs = 60_000;
 const pollMs = 20;
 
 export function createDaemon(options: DaemonOptions): Daemon {
-  const { program, mark, folder, clock, log, startTimeoutMs } = options;
+  const { program, command = program, mark, folder, clock, log, startTimeoutMs } = options;
   const pidPath = join(folder, `${program}.pid`);
   const logFile = join(folder, `${program}.log`);
   const abort = new AbortController();
@@ -62,7 +64,7 @@ export function createDaemon(options: DaemonOptions): Daemon {
 
   async function launch(): Promise<number> {
     await options.prepare?.();
-    const pid = await startInBackground(program, options.args, {
+    const pid = await startInBackground(command, options.args, {
       logFile,
       environment: { PATH: programPath, LC_ALL: 'C' },
     }).catch((cause: unknown) => {

@@ -3,6 +3,8 @@ import type { Clock } from '../../core/clock.ts';
 import { applyBatch, type Refusal } from '../../engines/iproute2/batch.ts';
 import { compileChange, isEmptyChange } from '../../engines/iproute2/change.ts';
 import { observeNetwork } from '../../engines/iproute2/observe.ts';
+import type { TunnelDown } from '../../engines/strongswan/charon.ts';
+import type { IpsecTunnel } from '../../engines/strongswan/config.ts';
 import { applyTunnel, type WireGuardDriver } from '../../engines/wireguard/device.ts';
 import type { NetworkPlan } from './plan.ts';
 
@@ -12,6 +14,7 @@ export interface KernelOptions {
   readonly folder: string;
   readonly clock: Clock;
   readonly driver: WireGuardDriver | undefined;
+  readonly charon?: { readonly apply: (tunnels: readonly IpsecTunnel[]) => Promise<readonly TunnelDown[]> } | undefined;
 }
 
 export interface Applied {
@@ -21,20 +24,23 @@ export interface Applied {
   readonly broken: readonly Refusal[];
   /** Routes and entries that were refused: some nodes are not reached. */
   readonly refused: readonly Refusal[];
+  /** Tunnels of IPsec that do not stand, or not yet. */
+  readonly down: readonly TunnelDown[];
 }
 
 /** Compares the kernel with a plan and changes what differs, and nothing else. May be called any number of times. */
-export async function applyPlan(plan: NetworkPlan, { folder, clock, driver }: KernelOptions): Promise<Applied> {
+export async function applyPlan(plan: NetworkPlan, { folder, clock, driver, charon }: KernelOptions): Promise<Applied> {
   // Keys before routes: what is sent to a tunnel must find its peer.
   if (driver !== undefined) {
     for (const tunnel of plan.tunnels)
       await applyTunnel(tunnel, { driver, clock, logFile: path.join(folder, `${tunnel.name}.log`) });
   }
+  const down = charon === undefined ? [] : await charon.apply(plan.security);
   const devices = new Set(plan.devices.map(({ name }) => name));
   const change = compileChange(plan, await observeNetwork(devices));
-  if (isEmptyChange(change)) return { changed: false, broken: [], refused: [] };
+  if (isEmptyChange(change)) return { changed: false, broken: [], refused: [], down };
   const broken = await applyBatch('ip', change.devices);
   const forwarding = await applyBatch('bridge', change.forwarding);
   const entries = await applyBatch('ip', change.entries);
-  return { changed: true, broken, refused: [...forwarding, ...entries] };
+  return { changed: true, broken, refused: [...forwarding, ...entries], down };
 }

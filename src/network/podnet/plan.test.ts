@@ -47,6 +47,7 @@ function input(
     peers: numbers.map((number) => peer(number, backend, dualStack)),
     onLink: new Set(numbers.map((number) => `192.0.2.${number}`)),
     privateKey: key('P'),
+    ipsecDriver: 'kernel',
     ...rest,
   };
 }

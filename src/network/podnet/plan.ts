@@ -7,9 +7,10 @@ import type {
   Route,
   VxlanDevice,
 } from '../../engines/iproute2/model.ts';
+import { type IpsecDriver, type IpsecTunnel, ipsecDevice, libipsecMtuMax } from '../../engines/strongswan/config.ts';
 import type { WireGuardTunnel } from '../../engines/wireguard/config.ts';
 import type { Peer, PeerFamily } from './annotations.ts';
-import { type Backend, flannelTypes, type VxlanBackend, type WireGuardBackend } from './settings.ts';
+import { type Backend, flannelTypes, type IpsecBackend, type VxlanBackend, type WireGuardBackend } from './settings.ts';
 
 /** An interface of this machine that carries packets to other nodes. */
 export interface Underlay {
@@ -30,12 +31,14 @@ export interface PlanInput {
   readonly onLink: ReadonlySet<string>;
   /** WireGuard's; secret. */
   readonly privateKey: string | undefined;
+  /** Who makes the packets of IPsec. */
+  readonly ipsecDriver: IpsecDriver | undefined;
 }
 
 /** What this node's network shall be. */
 export interface NetworkPlan extends NetworkState {
   readonly tunnels: readonly WireGuardTunnel[];
-  readonly security: readonly SecurityPeer[];
+  readonly security: readonly IpsecTunnel[];
   /** Of new pods. */
   readonly mtu: number;
   /** Names of the nodes whose pods are reached. */
@@ -49,15 +52,6 @@ export interface Unreached {
   readonly why: string;
   /** It has not told all yet, as a node that is just joining. */
   readonly isWaiting: boolean;
-}
-
-/** A node that packets go to through IPsec. */
-export interface SecurityPeer {
-  readonly node: string;
-  readonly address: string;
-  readonly podCidr: string;
-  readonly ownAddress: string;
-  readonly ownPodCidr: string;
 }
 
 /** Bytes that each backend puts around a packet, by the family of the addresses outside. */
@@ -82,7 +76,7 @@ interface Parts {
   readonly neighbours: Neighbour[];
   readonly forwarding: ForwardingEntry[];
   readonly tunnels: WireGuardTunnel[];
-  readonly security: SecurityPeer[];
+  readonly security: IpsecTunnel[];
   readonly mtus: number[];
   /** By node. */
   readonly problems: Map<string, Omit<Unreached, 'node'>>;
@@ -108,13 +102,16 @@ export function planNetwork(input: PlanInput): NetworkPlan {
       planWireGuard(backend, input, peers, parts);
       break;
     case 'ipsec':
-      for (const family of families) planIpsec(family, input, peers, parts);
+      planIpsec(backend, input, peers, parts);
       break;
   }
   const { problems, mtus, ...network } = parts;
   return {
     ...network,
-    mtu: backend.mtu ?? Math.min(...mtus),
+    mtu:
+      backend.name === 'ipsec'
+        ? Math.min(backend.mtu ?? Number.POSITIVE_INFINITY, ...mtus)
+        : (backend.mtu ?? Math.min(...mtus)),
     reached: input.peers.map(({ name }) => name).filter((name) => !problems.has(name)),
     unreached: [...problems].map(([node, problem]) => ({ node, ...problem })),
   };
@@ -273,20 +270,31 @@ function planWireGuard(backend: WireGuardBackend, input: PlanInput, peers: reado
   }
 }
 
-function planIpsec(family: Family, input: PlanInput, peers: readonly Peer[], parts: Parts): void {
-  const own = input.own[family];
-  const underlay = input.underlay[family];
-  if (own === undefined || underlay === undefined) return;
-  parts.mtus.push(underlay.mtu - overheads.ipsec[family]);
-  for (const { peer, facts, address } of reachable(peers, family)) {
-    parts.security.push({
-      node: peer.name,
-      address,
-      podCidr: facts.podCidr,
-      ownAddress: underlay.address,
-      ownPodCidr: own.podCidr,
-    });
+/** One device for both families; each travels between addresses of its own. */
+function planIpsec(backend: IpsecBackend, input: PlanInput, peers: readonly Peer[], parts: Parts): void {
+  const largest = input.ipsecDriver === 'libipsec' ? libipsecMtuMax : Number.POSITIVE_INFINITY;
+  const addresses: string[] = [];
+  for (const family of families) {
+    const own = input.own[family];
+    const underlay = input.underlay[family];
+    if (own === undefined || underlay === undefined) continue;
+    addresses.push(hostAddress(own.podCidr));
+    parts.mtus.push(Math.min(underlay.mtu - overheads.ipsec[family], largest));
+    for (const { peer, facts, address } of reachable(peers, family)) {
+      parts.security.push({
+        name: `${peer.name}/${family.slice(1)}`,
+        ownNode: input.own.name,
+        peerNode: peer.name,
+        ownAddress: underlay.address,
+        peerAddress: address,
+        ownRange: own.podCidr,
+        peerRange: facts.podCidr,
+      });
+      parts.routes.push({ type: 'unicast', destination: facts.podCidr, device: ipsecDevice });
+    }
   }
+  const mtu = Math.min(backend.mtu ?? Number.POSITIVE_INFINITY, ...parts.mtus);
+  if (addresses.length > 0) parts.devices.push({ kind: 'ipsec', name: ipsecDevice, mtu, addresses });
 }
 
 /** The address that stands for a node on its tunnel devices: the first of its range, as in Flannel. */

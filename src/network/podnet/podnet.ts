@@ -10,13 +10,15 @@ import { watchNetwork } from '../../engines/iproute2/monitor.ts';
 import { directlyReachable, observeLinks } from '../../engines/iproute2/observe.ts';
 import { compileMasquerade } from '../../engines/nftables/masquerade-rules.ts';
 import { applyRules } from '../../engines/nftables/nft.ts';
+import { type Charon, createCharon, removeCharon, type TunnelDown } from '../../engines/strongswan/charon.ts';
+import type { IpsecIdentity } from '../../engines/strongswan/config.ts';
 import { nodeKeys, type WireGuardKeys } from '../../engines/wireguard/keys.ts';
 import { nodes } from '../../kube/resources.gen.ts';
 import type { Node } from '../../kube/types.gen.ts';
 import type { EventRecorder, Informers } from '../../runtime/controller.ts';
 import { annotationNames, annotationsOf, type Peer, peerOf } from './annotations.ts';
 import { writeCondition } from './condition.ts';
-import { applyPlan } from './kernel.ts';
+import { applyPlan, type KernelOptions } from './kernel.ts';
 import { type NetworkPlan, ownFamily, planNetwork, safetyRoutes, type Unreached } from './plan.ts';
 import { type Capabilities, probeBackend } from './probe.ts';
 import type { Backend } from './settings.ts';
@@ -41,11 +43,20 @@ export interface PodnetOptions {
   /** The interface that packets to other nodes leave by; absent: the one that has the node's address. */
   readonly iface: string | undefined;
   readonly masqueradeIpv6: boolean;
+  /** What this node proves by who it is; it may change. */
+  identity(): Promise<NodeIdentity>;
   /** For keys and logs. */
   readonly folder: string;
   /** Name of the nftables table, which nobody else may use. */
   readonly table: string;
   onStatus(status: PodnetStatus): void;
+}
+
+/** PEM; the key is secret. */
+export interface NodeIdentity {
+  readonly certificate: string;
+  readonly key: string;
+  readonly authority: string;
 }
 
 export interface PodnetStatus {
@@ -55,6 +66,8 @@ export interface PodnetStatus {
   readonly summary: string;
 }
 
+/** Below the pod network's folder. */
+export const ipsecFolder = 'ipsec';
 /** Changes that come within this time are looked at together. */
 const gatherMs = 20;
 /** Pause after a look that failed. */
@@ -76,6 +89,9 @@ export class Podnet implements AsyncDisposable {
   readonly #abort = new AbortController();
   #capabilities: Capabilities = {};
   #keys: WireGuardKeys | undefined;
+  #charon: Charon | undefined;
+  /** Tunnels are being set up: they are looked at again soon. */
+  #isSettling = false;
   #loop: Promise<void> = Promise.resolve();
   #wake: () => void = () => {};
   #isDirty = true;
@@ -104,6 +120,14 @@ export class Podnet implements AsyncDisposable {
     const { backend, folder, clusterCidrs } = this.#options;
     this.#capabilities = await probeBackend(backend.name);
     if (backend.name === 'wireguard-native') this.#keys = await nodeKeys(path.join(folder, 'wireguard.key'));
+    const { ipsec: found } = this.#capabilities;
+    const { clock, log } = this.#options;
+    // What an earlier start with another backend left.
+    if (found === undefined) await removeCharon({ folder: path.join(folder, ipsecFolder), clock, log });
+    else {
+      const onChange = () => this.#changed();
+      this.#charon = createCharon({ folder: path.join(folder, ipsecFolder), found, clock, log, onChange });
+    }
     const own = { name: '', type: undefined, v4: undefined, v6: undefined };
     const lines = safetyRoutes({ backend, own, clusterCidrs }).map(
       ({ destination, metric }) => `route replace unreachable ${destination} proto 87 metric ${metric}`,
@@ -125,6 +149,7 @@ export class Podnet implements AsyncDisposable {
     this.#stack.dispose();
     this.#wake();
     await this.#loop;
+    await this.#charon?.[Symbol.asyncDispose]();
   }
 
   /** The MTU of new pods, or why this node's pods have no network. */
@@ -176,7 +201,7 @@ export class Podnet implements AsyncDisposable {
       try {
         await this.#look();
         // What was refused or is missing is tried again soon.
-        failure = this.#told.size === 0 ? '' : 'incomplete';
+        failure = this.#told.size === 0 && !this.#isSettling ? '' : 'incomplete';
       } catch (thrown) {
         const message = describeError(thrown);
         if (message !== failure) log.error('the pod network can not be set up', { error: message });
@@ -224,10 +249,19 @@ export class Podnet implements AsyncDisposable {
       ...{ backend, own, underlay, clusterCidrs, peers },
       onLink: needsOnLink ? await directlyReachable(addresses) : new Set(),
       privateKey: this.#keys?.privateKey,
+      ipsecDriver: this.#capabilities.ipsec?.driver,
     });
     this.#plan = plan;
     await this.#masquerade(own);
-    const { broken, refused, changed } = await applyPlan(plan, { folder, clock, driver: this.#capabilities.driver });
+    const { driver } = this.#capabilities;
+    const { broken, refused, changed, down } = await applyPlan(plan, {
+      folder,
+      clock,
+      driver,
+      charon: this.#tunnels(),
+    });
+    this.#isSettling = down.length > 0;
+    this.#plan = withoutTunnels(plan, down);
     if (changed) log.info('pod network changed', { mtu: plan.mtu, reached: plan.reached.length });
     // Others may send as soon as they read this, so it is told when all stands.
     const [cause] = broken;
@@ -249,6 +283,22 @@ export class Podnet implements AsyncDisposable {
       type: told.type,
       v4: ownFamily(nodeName, 'v4', backend, { podCidr: told.v4?.podCidr, address: v4, publicKey }),
       v6: ownFamily(nodeName, 'v6', backend, { podCidr: told.v6?.podCidr, address: v6, publicKey }),
+    };
+  }
+
+  #tunnels(): KernelOptions['charon'] {
+    const { backend, identity } = this.#options;
+    const charon = this.#charon;
+    if (charon === undefined || backend.name !== 'ipsec') return undefined;
+    const { espProposal, udpEncap, presharedKey } = backend;
+    return {
+      async apply(tunnels) {
+        const proof: IpsecIdentity =
+          presharedKey === undefined
+            ? { kind: 'certificate', ...(await identity()) }
+            : { kind: 'secret', secret: presharedKey };
+        return await charon.apply({ tunnels, espProposal, udpEncap, identity: proof });
+      },
     };
   }
 
@@ -314,9 +364,28 @@ export class Podnet implements AsyncDisposable {
 
   #backendText(): string {
     const { backend } = this.#options;
-    const { driver } = this.#capabilities;
+    const { driver, ipsec } = this.#capabilities;
+    if (ipsec !== undefined) return `${backend.name} by ${ipsec.driver === 'kernel' ? 'the kernel' : 'libipsec'}`;
     return driver === 'wireguard-go' ? `${backend.name} by wireguard-go` : backend.name;
   }
+}
+
+/** A plan as it is carried out: nodes whose tunnel does not stand are not reached. */
+function withoutTunnels(plan: NetworkPlan, down: readonly TunnelDown[]): NetworkPlan {
+  if (down.length === 0) return plan;
+  const whys = new Map(down.map(({ name, why }) => [name, why]));
+  const unreached = plan.security
+    .filter(({ name }) => whys.has(name))
+    .map(({ name, peerNode, peerAddress }): Unreached => {
+      const why = whys.get(name);
+      const what = `no IPsec tunnel to ${peerAddress} stands`;
+      return why === undefined
+        ? { node: peerNode, why: `${what} yet: UDP 500 and 4500 must pass between the nodes`, isWaiting: true }
+        : { node: peerNode, why: `${what}: ${why}`, isWaiting: false };
+    });
+  const missing = new Set(unreached.map(({ node }) => node));
+  const reached = plan.reached.filter((node) => !missing.has(node));
+  return { ...plan, reached, unreached: [...plan.unreached, ...unreached] };
 }
 
 function canonical(address: string): string {

@@ -1,11 +1,13 @@
 import { describeError, TerminalError } from '../../core/errors.ts';
 import { run } from '../../engines/process/run.ts';
+import { type FoundDriver, findIpsec } from '../../engines/strongswan/driver.ts';
 import { findDriver, type WireGuardDriver } from '../../engines/wireguard/device.ts';
 import type { Backend } from './settings.ts';
 
 /** What a backend finds on this machine. */
 export interface Capabilities {
   readonly driver?: WireGuardDriver;
+  readonly ipsec?: FoundDriver;
 }
 
 /**
@@ -13,11 +15,6 @@ export interface Capabilities {
  * BACKEND_UNSUPPORTED with what is missing and what would work instead.
  */
 export async function probeBackend(backend: Backend['name']): Promise<Capabilities> {
-  if (backend === 'ipsec') {
-    throw new TerminalError('BACKEND_UNSUPPORTED', '--flannel-backend=ipsec: this version of Wherry has no IPsec', {
-      hint: 'give the server --flannel-backend=wireguard-native, which encrypts too, also where the kernel has no WireGuard',
-    });
-  }
   const found = await probe(backend);
   if (!('lack' in found)) return found;
   const others: Backend['name'][] = [];
@@ -29,7 +26,7 @@ export async function probeBackend(backend: Backend['name']): Promise<Capabiliti
   });
 }
 
-async function probe(backend: Exclude<Backend['name'], 'ipsec'>): Promise<Capabilities | { readonly lack: string }> {
+async function probe(backend: Backend['name']): Promise<Capabilities | { readonly lack: string }> {
   switch (backend) {
     case 'host-gw':
       return {};
@@ -41,5 +38,9 @@ async function probe(backend: Exclude<Backend['name'], 'ipsec'>): Promise<Capabi
     }
     case 'wireguard-native':
       return await findDriver();
+    case 'ipsec': {
+      const found = await findIpsec();
+      return 'lack' in found ? found : { ipsec: found };
+    }
   }
 }

@@ -42,7 +42,7 @@ export interface IpsecBackend {
   readonly espProposal: string;
   /** Whether ESP travels in UDP also where nothing demands it. */
   readonly udpEncap: boolean;
-  /** Absent: the cluster's own. */
+  /** The same on all nodes; absent: each proves who it is by the certificate that the cluster gave it. */
   readonly presharedKey: string | undefined;
   readonly mtu: number | undefined;
 }
@@ -79,6 +79,9 @@ export const flannelTypes: Readonly<Record<Backend['name'], string>> = {
 
 const smallestMtu = 1280;
 const largestMtu = 65_535;
+/** Characters of a secret that all nodes share for IPsec; Flannel's own bound. */
+const secretLengthMin = 96;
+const secretLengthMax = 1024;
 
 /**
  * The backend of a node: `name` as the cluster settled it, more of it from the text of a net-conf.json, whose `Network` is not
@@ -124,9 +127,9 @@ export function backendOf(name: Backend['name'], netConf?: string): Backend {
       const base = defaultBackends.ipsec;
       return {
         ...base,
-        espProposal: members.text('ESPProposal') ?? base.espProposal,
+        espProposal: espProposalOf(members.text('ESPProposal')) ?? base.espProposal,
         udpEncap: members.flag('UDPEncap') ?? base.udpEncap,
-        presharedKey: members.text('PSK') || undefined,
+        presharedKey: sharedSecretOf(members.text('PSK')),
         mtu,
       };
     }
@@ -136,6 +139,34 @@ export function backendOf(name: Backend['name'], netConf?: string): Backend {
 function presharedKeyOf(text: string | undefined): string | undefined {
   if (text === undefined || text === '') return undefined;
   if (!/^[A-Za-z0-9+/]{43}=$/.test(text)) throw wrong('PSK', 'it is not 32 bytes in base64', 'make one by: wg genpsk');
+  return text;
+}
+
+function espProposalOf(text: string | undefined): string | undefined {
+  if (text === undefined || text === '') return undefined;
+  if (!/^[a-z0-9_]+(-[a-z0-9_]+)*$/.test(text))
+    throw wrong(
+      'ESPProposal',
+      `${JSON.stringify(text)} is not a proposal`,
+      `write one as ${defaultBackends.ipsec.espProposal}`,
+    );
+  if (/(^|-)null(-|$)/.test(text))
+    throw wrong(
+      'ESPProposal',
+      `${JSON.stringify(text)} does not encrypt`,
+      `write one as ${defaultBackends.ipsec.espProposal}`,
+    );
+  return text;
+}
+
+function sharedSecretOf(text: string | undefined): string | undefined {
+  if (text === undefined || text === '') return undefined;
+  if (text.length < secretLengthMin || text.length > secretLengthMax)
+    throw wrong(
+      'PSK',
+      `it has not ${secretLengthMin} to ${secretLengthMax} characters`,
+      'make one by: openssl rand -hex 48',
+    );
   return text;
 }
 

@@ -31,6 +31,7 @@ if (peerKey !== undefined) {
     clusterCidrs: ['10.42.0.0/16'],
     onLink: new Set([`198.18.0.1${other}`]),
     privateKey: keys.privateKey,
+    ipsecDriver: undefined,
   });
   const applied = await applyPlan(plan, {
     folder,
