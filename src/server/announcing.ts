@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { createBird } from '../engines/bird/bird.ts';
 import { BgpSpeaker } from '../loadbalancer/bgp/speaker.ts';
 import { Layer2Announcer } from '../loadbalancer/layer2/controller.ts';
+import { layer2Table } from './names.ts';
 import type { NodeEnvironment } from './node.ts';
 import type { Paths } from './paths.ts';
 
@@ -31,6 +32,7 @@ export async function startAnnouncing(environment: NodeEnvironment): Promise<Ann
   const layer2 = new Layer2Announcer({
     nodeName: options.nodeName,
     nodeIps: options.nodeIps,
+    table: layer2Table,
     onStatus: (status) => {
       if (status !== null) progress.report('Layer 2', status.ok ? 'running' : 'failed', status.text);
     },

@@ -11,6 +11,9 @@ export const podNetworkTable = 'wherry-podnet';
 /** The nftables table of NetworkPolicies and ClusterNetworkPolicies. */
 export const policyTable = 'wherry-policy';
 
+/** The nftables table that lets connections outlast the move of their Service's address to another node. */
+export const layer2Table = 'wherry-layer2';
+
 /** Names of what lives outside the data directory; clusters beside each other don't share them. */
 export function clusterNames(dataDir: string): {
   readonly runFolder: string;

@@ -9,10 +9,13 @@ import type { Host } from '../testbed/lab/host.ts';
 import { type Lab, startLab } from '../testbed/lab/lab.ts';
 import { eachLine } from '../testbed/lab/machine.ts';
 import type { LabNode, LabServer } from '../testbed/lab/nodes.ts';
+import type { ConnectionLine } from '../testbed/one-connection.ts';
 import type { Request } from '../testbed/requests.ts';
 
 const address = '173.30.1.243';
 const example = (name: string) => path.join(import.meta.dirname, '../../examples/load-balancer', name);
+
+const script = (name: string) => fileURLToPath(new URL(`../testbed/${name}`, import.meta.url));
 
 let lab: Lab;
 let server: LabServer;
@@ -56,11 +59,7 @@ async function cardOf(): Promise<string> {
 async function among(
   act: () => Promise<void>,
 ): Promise<{ readonly failed: readonly Request[]; readonly outageMs: number }> {
-  const asking = client.start(process.execPath, [
-    fileURLToPath(new URL('../testbed/requests.ts', import.meta.url)),
-    `http://${address}/`,
-    '20',
-  ]);
+  const asking = client.start(process.execPath, [script('requests.ts'), `http://${address}/`, '20']);
   const seen: Request[] = [];
   eachLine<Request>(asking, (line) => seen.push(line));
   await eventually('requests are answered', 20_000, async () =>
@@ -130,14 +129,37 @@ test('node selectors say which nodes announce', async () => {
   );
 });
 
-test('while the API server is away the address stays where it is', async () => {
-  const node = await announcer();
-  const { failed } = await among(async () => {
-    await server.kill();
-    await server.restart();
+test('a connection goes on when its address is handed to another node, and back', async () => {
+  const talking = client.start(process.execPath, [script('one-connection.ts'), address, '80', '50']);
+  let answers = 0;
+  const errors: string[] = [];
+  eachLine<ConnectionLine>(talking, (line) => {
+    if ('error' in line) errors.push(line.error);
+    else answers = line.answers;
   });
-  assert.deepEqual(failed, []);
-  assert.equal((await announcer()).name, node.name);
+  const more = async () => {
+    const goal = answers + 20;
+    await eventually('more answers come', 20_000, async () =>
+      answers >= goal || errors.length > 0 ? true : undefined,
+    );
+    assert.deepEqual(errors, []);
+  };
+  await more();
+  for (let round = 0; round < 2; round += 1) {
+    const { name } = await announcer();
+    const card = await cardOf();
+    await server.must(['cordon', name]);
+    await eventually('another node announces', 20_000, async () =>
+      (await announcer()).name === name ? undefined : true,
+    );
+    await eventually('the client has learned of it', 20_000, async () =>
+      (await cardOf()) === card ? undefined : true,
+    );
+    await more();
+    await server.must(['uncordon', name]);
+  }
+  talking.stdin.end();
+  assert.equal(await talking.ended, 0);
 });
 
 for (const [what, fail, mend] of [
@@ -163,3 +185,13 @@ for (const [what, fail, mend] of [
     await server.must(['wait', '--for=condition=Ready', `node/${holder.name}`, '--timeout=90s']);
   });
 }
+
+test('while the API server is away the address stays where it is', async () => {
+  const node = await announcer();
+  const { failed } = await among(async () => {
+    await server.kill();
+    await server.restart();
+  });
+  assert.deepEqual(failed, []);
+  assert.equal((await announcer()).name, node.name);
+});

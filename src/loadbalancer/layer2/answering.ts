@@ -3,7 +3,7 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import type { Clock } from '../../core/clock.ts';
 import { toError, WherryError } from '../../core/errors.ts';
 import { closeDescriptor, openEvent } from '../../engines/raw-sockets/libc.ts';
-import type { HeldAddress, SpeakerOrder, SpeakerReport, SpeakerStart } from './thread-orders.ts';
+import type { SpeakerOrder, SpeakerReport, SpeakerStart, SpeakerState } from './thread-orders.ts';
 
 /** How long a thread that hands its addresses over may take before it is ended, milliseconds. */
 const stopTimeoutMs = 3_000;
@@ -18,7 +18,7 @@ export interface AnsweringOptions {
   readonly key: Buffer;
   readonly clock: Clock;
   /** What is held and who is heard, whenever that changes. */
-  onState(held: readonly HeldAddress[], alive: readonly string[]): void;
+  onState(state: SpeakerState): void;
   /** The thread has ended although nobody asked it to. */
   onFailure(error: Error): void;
 }
@@ -50,7 +50,7 @@ export class Answering implements AsyncDisposable {
     let failure: Error = new WherryError('LAYER2_THREAD', 'the thread that answers for addresses has ended');
     this.#worker.on('message', (report: SpeakerReport) => {
       if (report.kind === 'started') this.#started.resolve();
-      else if (report.kind === 'state') options.onState(report.held, report.alive);
+      else if (report.kind === 'state') options.onState(report);
       else if (report.kind === 'refused') failure = new WherryError(report.code, report.message);
     });
     this.#worker.on('error', (error) => {

@@ -17,8 +17,9 @@ import { metallbNamespace, serviceL2Statuses } from '../metallb/kinds.ts';
 import { serviceKeyOf } from '../ready-endpoints.ts';
 import { Answering } from './answering.ts';
 import { isOutside, type PlannedAddress, peersOf, planLayer2 } from './plan.ts';
+import { Relays } from './relays.ts';
 import { showStatuses } from './statuses.ts';
-import type { HeldAddress } from './thread-orders.ts';
+import type { SpeakerState } from './thread-orders.ts';
 
 /** MetalLB's own port for the same. */
 export const speakerPort = 7946;
@@ -32,11 +33,14 @@ const retryMs = 1_000;
 /** Changes of interfaces that come within this time are looked at together. */
 const gatherLinksMs = 100;
 const everything = 'all';
+const nothing: SpeakerState = { held: [], heldByOthers: new Map(), alive: [], left: [] };
 
 export interface Layer2Options {
   readonly nodeName: string;
   /** Of this node, on the network of the nodes; the first of them is used. */
   readonly nodeIps: readonly string[];
+  /** Name of the nftables tables, one a family, which nobody else may use. */
+  readonly table: string;
   /** How it stands: null when no address is announced on this cluster's links, else in words, and whether all is well. */
   readonly onStatus: (status: { readonly ok: boolean; readonly text: string } | null) => void;
 }
@@ -50,19 +54,20 @@ export class Layer2Announcer implements Controller, AsyncDisposable {
   readonly eventSource = 'metallb-speaker';
   readonly watches: readonly Watch[];
   readonly #options: Layer2Options;
+  readonly #relays: Relays;
   #enqueue: Enqueue = () => {};
   #answering: Answering | undefined;
   #linkWatch: Disposable | undefined;
   #ordered = '';
   #planned: readonly PlannedAddress[] = [];
-  #held: readonly HeldAddress[] = [];
-  #alive: readonly string[] = [];
+  #state: SpeakerState = nothing;
   /** Services of which it was told that they are announced from here. */
   readonly #told = new Set<string>();
   #isClosed = false;
 
   constructor(options: Layer2Options) {
     this.#options = options;
+    this.#relays = new Relays(options.table);
     this.watches = [
       ...configurationWatches(() => [everything]),
       watchOf(services, (service) => (service.spec?.type === 'LoadBalancer' ? [everything] : [])),
@@ -100,17 +105,18 @@ export class Layer2Announcer implements Controller, AsyncDisposable {
         this.#options.onStatus({ ok: false, text: problem });
         return { requeueAfterMs: retryMs };
       }
-      const peers = peersOf(all, nodeName, nodeIps[0]?.includes(':') ?? false);
+      const peers = peersOf(all, nodeName, nodeIps[0]?.includes(':') ? 'IPv6' : 'IPv4');
       const links = (await observeEthernet()).filter(({ name }) => isOutside(name));
       const order = { peers, links, wanted: this.#planned.map(({ services: _, ...wanted }) => wanted) };
       const text = JSON.stringify([...peers, links, order.wanted]);
       if (text !== this.#ordered) this.#answering?.configure(order);
       this.#ordered = text;
-      const silent = [...peers.keys()].filter((name) => !this.#alive.includes(name));
+      const silent = [...peers.keys()].filter((name) => !this.#state.alive.includes(name));
       this.#options.onStatus({ ok: true, text: this.#describe(silent) });
     }
+    const againMs = await this.#relays.follow(this.#state, all, context);
     await this.#show(context);
-    return done;
+    return againMs === undefined ? done : { requeueAfterMs: againMs };
   }
 
   /** Hands over what this node answers for, and ends. */
@@ -134,9 +140,8 @@ export class Layer2Announcer implements Controller, AsyncDisposable {
       return `the Secret ${keySecret.namespace}/${keySecret.name} has no ${keyField} of ${keyBytesMin} bytes or more; delete it and restart the server`;
     const answering = new Answering({
       ...{ nodeName, address: nodeIps[0] ?? '', port: speakerPort, key, clock },
-      onState: (held, alive) => {
-        this.#held = held;
-        this.#alive = alive;
+      onState: (state) => {
+        this.#state = state;
         this.#enqueue(everything);
       },
       onFailure: (error) => {
@@ -168,13 +173,12 @@ export class Layer2Announcer implements Controller, AsyncDisposable {
     this.#linkWatch = undefined;
     this.#answering = undefined;
     this.#ordered = '';
-    this.#held = [];
-    this.#alive = [];
+    this.#state = nothing;
   }
 
   async #show(context: ControllerContext): Promise<void> {
     const { nodeName } = this.#options;
-    const held = new Map(this.#held.map((one) => [one.address, one]));
+    const held = new Map(this.#state.held.map((one) => [one.address, one]));
     const announced = new Map<string, readonly string[]>();
     for (const { address, services: keys } of this.#planned) {
       const interfaces = held.get(address)?.interfaces;
@@ -190,12 +194,12 @@ export class Layer2Announcer implements Controller, AsyncDisposable {
       context.events.event(service, 'Normal', 'nodeAssigned', text);
     }
     for (const key of this.#told) if (!announced.has(key)) this.#told.delete(key);
-    await showStatuses(announced, { nodeName, isAlive: (node) => this.#alive.includes(node) }, context);
+    await showStatuses(announced, { nodeName, isAlive: (node) => this.#state.alive.includes(node) }, context);
   }
 
   #describe(silent: readonly string[]): string {
-    const count = `answers for ${this.#held.length} of ${this.#planned.length} addresses`;
-    const heard = `hears ${this.#alive.length} other ${this.#alive.length === 1 ? 'node' : 'nodes'}`;
+    const count = `answers for ${this.#state.held.length} of ${this.#planned.length} addresses`;
+    const heard = `hears ${this.#state.alive.length} other ${this.#state.alive.length === 1 ? 'node' : 'nodes'}`;
     return silent.length === 0 ? `${count}, ${heard}` : `${count}, ${heard}, not ${silent.join(', ')}`;
   }
 }

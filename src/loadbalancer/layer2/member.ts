@@ -17,6 +17,7 @@ export class Member {
   #incarnation: bigint | undefined;
   #sequence = 0n;
   #isVerified = false;
+  #hasLeft = false;
   #lastHeardMs = Number.NEGATIVE_INFINITY;
   #lastAskedMs = Number.NEGATIVE_INFINITY;
   #challenge: bigint | undefined;
@@ -43,6 +44,11 @@ export class Member {
     return this.#claims;
   }
 
+  /** It has said goodbye, and nothing since. */
+  get hasLeft(): boolean {
+    return this.#hasLeft;
+  }
+
   /** When it is dead unless it is heard before; never, when it is dead already. */
   get diesAtMs(): number {
     return this.#isVerified ? this.#lastHeardMs + deadAfterMs : Number.POSITIVE_INFINITY;
@@ -56,7 +62,10 @@ export class Member {
     if (incarnation !== this.#incarnation) return this.#greet(incarnation, sequence, body, nowMs, ask);
     if (sequence <= this.#sequence) return false;
     this.#sequence = sequence;
-    if (body.kind === 'leave') return this.#isVerified && this.end();
+    if (body.kind === 'leave') {
+      this.#hasLeft = this.#isVerified && this.end();
+      return this.#hasLeft;
+    }
     if (this.#isVerified) this.#lastHeardMs = nowMs;
     if (body.kind === 'claims') return this.#take(body, nowMs);
     if (body.kind === 'heartbeat' && (!this.#isVerified || body.version !== this.#version)) this.#ask(nowMs, ask);
@@ -98,6 +107,7 @@ export class Member {
     this.#claims = new Map(claims.map((claim) => [claim.address, claim]));
     this.#version = body.version;
     this.#isVerified = true;
+    this.#hasLeft = false;
     this.#lastHeardMs = nowMs;
     return true;
   }

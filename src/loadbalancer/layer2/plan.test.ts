@@ -150,8 +150,8 @@ test("peers are found at their first address of this node's family", () => {
     { type: 'InternalIP', address: '2001:db8::66' },
   ];
   const all = [node('a', { status: { addresses } }), node('b', { status: { addresses } })];
-  assert.deepEqual([...peersOf(all, 'a', false)], [['b', '192.0.2.66']]);
-  assert.deepEqual([...peersOf(all, 'a', true)], [['b', '2001:db8::66']]);
+  assert.deepEqual([...peersOf(all, 'a', 'IPv4')], [['b', '192.0.2.66']]);
+  assert.deepEqual([...peersOf(all, 'a', 'IPv6')], [['b', '2001:db8::66']]);
 });
 
 test('interfaces of containers are not outside', () => {

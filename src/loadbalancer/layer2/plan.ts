@@ -4,7 +4,7 @@ import { keyOf } from '../../kube/resource.ts';
 import type { EndpointSlice, Node, Service } from '../../kube/types.gen.ts';
 import { shownAddresses } from '../addresses/service.ts';
 import type { Configuration, Layer2Advertisement } from '../configuration.ts';
-import { formatAddress, parseAddress } from '../pools/address.ts';
+import { type Family, formatAddress, parseAddress } from '../pools/address.ts';
 import { poolOf } from '../pools/pool.ts';
 import { serviceKeyOf } from '../ready-endpoints.ts';
 import { rankNodes } from './election.ts';
@@ -111,18 +111,23 @@ function servingEndpoints(slices: readonly EndpointSlice[]): ReadonlyMap<string,
 }
 
 /** The other nodes' addresses in this node's own family, by name. */
-export function peersOf(nodes: readonly Node[], nodeName: string, isIPv6: boolean): ReadonlyMap<string, string> {
+export function peersOf(nodes: readonly Node[], nodeName: string, family: Family): ReadonlyMap<string, string> {
   const peers = new Map<string, string>();
-  for (const { metadata, status } of nodes) {
-    const name = metadata.name ?? '';
-    if (name === nodeName) continue;
-    for (const { type, address } of status?.addresses ?? []) {
-      const parsed = type === 'InternalIP' ? parseAddress(address) : undefined;
-      if (parsed === undefined || (parsed.family === 'IPv6') !== isIPv6 || peers.has(name)) continue;
-      peers.set(name, formatAddress(parsed.family, parsed.value));
-    }
+  for (const node of nodes) {
+    const name = node.metadata.name ?? '';
+    const address = name === nodeName ? undefined : addressOfNode(node, family);
+    if (address !== undefined) peers.set(name, address);
   }
   return peers;
+}
+
+/** A node's first address of a family, in canonical form. */
+export function addressOfNode({ status }: Node, family: Family): string | undefined {
+  for (const { type, address } of status?.addresses ?? []) {
+    const parsed = type === 'InternalIP' ? parseAddress(address) : undefined;
+    if (parsed?.family === family) return formatAddress(family, parsed.value);
+  }
+  return undefined;
 }
 
 /** Interfaces of containers and their networks, which nobody asks from outside: MetalLB leaves out the same. */

@@ -88,6 +88,7 @@ export class Speaker {
   /** Something has changed since all was decided last. */
   #isDirty = true;
   #decideAtMs = 0;
+  #revision = 0;
 
   constructor(options: SpeakerOptions, nowMs: number) {
     this.#options = options;
@@ -98,6 +99,26 @@ export class Speaker {
   /** Names of the other nodes that live. */
   get alive(): readonly string[] {
     return [...this.#peers.values()].filter(({ isAlive }) => isAlive).map(({ name }) => name);
+  }
+
+  /** Names of those that have said goodbye. */
+  get left(): readonly string[] {
+    return [...this.#peers.values()].filter(({ hasLeft }) => hasLeft).map(({ name }) => name);
+  }
+
+  /** Grows whenever who holds what, or who lives, may have changed. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Who of the other nodes holds what, of the wanted addresses that this one does not hold. */
+  get heldByOthers(): ReadonlyMap<string, string> {
+    const holders = new Map<string, string>();
+    for (const address of this.#wanted.keys()) {
+      const holder = this.#own.has(address) ? undefined : this.#othersClaims(address)[0];
+      if (holder !== undefined) holders.set(address, holder.name);
+    }
+    return holders;
   }
 
   /** What this node answers for. */
@@ -182,6 +203,7 @@ export class Speaker {
 
   #decideAll(nowMs: number): void {
     this.#isDirty = false;
+    this.#revision += 1;
     this.#decideAtMs = Number.POSITIVE_INFINITY;
     const alive = new Set([this.#options.name, ...this.alive]);
     for (const wanted of this.#wanted.values()) {

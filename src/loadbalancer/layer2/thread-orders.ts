@@ -37,9 +37,21 @@ export interface HeldAddress {
   readonly previous: string | undefined;
 }
 
+/** How addresses are held, as one node sees it. */
+export interface SpeakerState {
+  /** By this node. */
+  readonly held: readonly HeldAddress[];
+  /** Names of other nodes by the addresses that they hold. */
+  readonly heldByOthers: ReadonlyMap<string, string>;
+  /** Names of the other nodes that are heard. */
+  readonly alive: readonly string[];
+  /** Names of those that have said goodbye. */
+  readonly left: readonly string[];
+}
+
 /** From it. */
 export type SpeakerReport =
   | { readonly kind: 'started' }
   | { readonly kind: 'refused'; readonly code: string; readonly message: string }
-  | { readonly kind: 'state'; readonly held: readonly HeldAddress[]; readonly alive: readonly string[] }
+  | ({ readonly kind: 'state' } & SpeakerState)
   | { readonly kind: 'left' };

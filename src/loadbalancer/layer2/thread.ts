@@ -73,8 +73,10 @@ function speak(sockets: LinkSockets, datagrams: DatagramSocket): void {
     },
     now(),
   );
-  let told = '';
+  let told = -1;
   const tell = () => {
+    if (speaker.revision === told) return;
+    told = speaker.revision;
     const held = speaker.held.map(
       (address): HeldAddress => ({
         address,
@@ -82,11 +84,8 @@ function speak(sockets: LinkSockets, datagrams: DatagramSocket): void {
         previous: previous.get(address),
       }),
     );
-    const alive = speaker.alive;
-    const text = JSON.stringify([held, alive]);
-    if (text === told) return;
-    told = text;
-    say({ kind: 'state', held, alive });
+    const { heldByOthers, alive, left } = speaker;
+    say({ kind: 'state', held, heldByOthers, alive, left });
   };
   const obey = (order: SpeakerOrder) => {
     if (order.kind === 'stop') {

@@ -21,7 +21,7 @@ const [nodeName = '', address = '', key = ''] = process.argv.slice(2);
 const links = (await observeEthernet()).filter(({ name }) => name === 'eth0');
 const answering = new Answering({
   ...{ nodeName, address, port: 7946, key: Buffer.from(key, 'hex'), clock: systemClock },
-  onState(held, alive) {
+  onState({ held, alive }) {
     const state: NodeState = { held: held.map((one) => one.address), alive };
     process.stdout.write(`${JSON.stringify(state)}\n`);
   },
