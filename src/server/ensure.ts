@@ -12,7 +12,20 @@ export async function ensureThere<T extends KubeObject>(
   try {
     await client.create(resource, object);
   } catch (error) {
-    if (!isReason(error, 'AlreadyExists')) throw error;
+    if (isReason(error, 'AlreadyExists')) return;
+    // A Service is refused for its address before anybody looks at its name: it is the one that has it.
+    if (!isReason(error, 'Invalid') || !(await stands(client, resource, object))) throw error;
+  }
+}
+
+async function stands<T extends KubeObject>(client: Client, resource: Resource<T>, object: T): Promise<boolean> {
+  const { namespace = '', name = '' } = object.metadata;
+  try {
+    await client.get(resource, { namespace, name });
+    return true;
+  } catch (error) {
+    if (!isReason(error, 'NotFound')) throw error;
+    return false;
   }
 }
 
