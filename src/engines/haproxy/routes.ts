@@ -58,16 +58,23 @@ function* lookUps(routes: RouteTable, fileOf: (map: MapName) => string): Generat
   const { exact, prefix, pattern, fallback } = routes;
   const at = (list: readonly Route[], level: Level) => list.some((route) => levelOf(route) === level);
   const all = [...exact, ...prefix, ...pattern, ...fallback];
-  if (at(all, 'exact') || at(all, 'wildcard'))
-    yield 'http-request set-var(txn.host) req.hdr(host),field(1,:),rtrim(.),lower';
-  if (at(all, 'wildcard')) yield "http-request set-var(txn.wildcard) var(txn.host),regsub('^[^.]+','*')";
-  if (exact.length + prefix.length + pattern.length > 0) yield 'http-request set-var(txn.path) path';
+  const missing = '!{ var(txn.route) -m found }';
   let isFirst = true;
   const find = (key: string, more = '') => {
-    const conditions = [...(isFirst ? [] : ['!{ var(txn.route) -m found }']), ...(more === '' ? [] : [more])];
+    const conditions = [...(isFirst ? [] : [missing]), ...(more === '' ? [] : [more])];
     isFirst = false;
     return `http-request set-var(txn.route) ${key}${conditions.length === 0 ? '' : ` if ${conditions.join(' ')}`}`;
   };
+  // Nearly every request names its host in lower case and without a port: `base` is its key then, and no variable is needed.
+  if (!at(pattern, 'exact')) {
+    if (at(exact, 'exact')) yield find(`base,map_str(${fileOf('exact')})`);
+    if (at(prefix, 'exact')) yield find(`base,concat(/),map_beg(${fileOf('prefix')})`);
+  }
+  const prepare = (name: string, value: string) =>
+    `http-request set-var(txn.${name}) ${value}${isFirst ? '' : ` if ${missing}`}`;
+  if (at(all, 'exact') || at(all, 'wildcard')) yield prepare('host', 'req.hdr(host),field(1,:),rtrim(.),lower');
+  if (at(all, 'wildcard')) yield prepare('wildcard', "var(txn.host),regsub('^[^.]+','*')");
+  if (exact.length + prefix.length + pattern.length > 0) yield prepare('path', 'path');
   const levels: readonly Level[] = ['exact', 'wildcard', 'any'];
   for (const level of levels) {
     const host = hostOf[level];
