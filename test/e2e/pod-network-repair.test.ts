@@ -1,5 +1,6 @@
 /** What somebody takes away comes back, what is somebody else's stays, packets have the right size, and none goes in clear. */
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { imageArchive } from '../testbed/images/images.ts';
 import { eventually } from '../testbed/kubectl.ts';
@@ -156,28 +157,38 @@ test('pods have the MTU that the tunnel leaves: the largest packet passes whole,
   assert.ok(await pings('near', 'far', 1450));
 });
 
-test('with WireGuard the wire shows no plain packet of pods, and none leaves while the tunnel is gone', async (t) => {
-  const second = await startLab({ name: 'secret' });
-  t.after(() => second[Symbol.asyncDispose]());
-  const [one, two] = [await second.addHost({ name: 'secret-1' }), await second.addHost({ name: 'secret-2' })];
-  const images = [await imageArchive('busybox')];
-  server = await second.startServer(one, { images, flags: ['--flannel-backend', 'wireguard-native'] });
-  agent = await second.startAgent(two, { server, images });
-  await startPod('near', one.name);
-  await startPod('far', two.name);
-  await eventually('the pods reach each other', 30_000, async () => ((await pings('near', 'far')) ? true : undefined));
-  await using capture = await two.capture();
-  const got = await server.must(['exec', 'near', '--', 'wget', '-qO-', `http://${await addressOf('far')}:8080/`]);
-  assert.equal(got.trim(), secret);
-  assert.equal(capture.contains(secret), false);
-  assert.equal(await pings('near', 'far', 1440), true);
+const encrypted = [
+  { backend: 'wireguard-native', device: 'flannel-wg', mtu: 1440, program: undefined },
+  { backend: 'ipsec', device: 'ipsec0', mtu: 1400, program: 'agent/podnet/ipsec/charon.pid' },
+] as const;
 
-  // The agent is dead and the tunnel with it: pods' packets find no way out.
-  await agent.kill();
-  await two.must('ip', ['link', 'delete', 'flannel-wg']);
-  assert.equal(await pings('near', 'far'), false);
-  const near = await addressOf('near');
-  await two.run('ping', ['-c', '1', '-W', '1', near]);
-  const inClear = await capture.packets(`ip and (net 10.42.0.0/16)`);
-  assert.deepEqual(inClear, []);
-});
+for (const { backend, device, mtu, program } of encrypted)
+  test(`with ${backend} the wire shows no plain packet of pods, and none leaves while the tunnel is gone`, async (t) => {
+    const second = await startLab({ name: 'secret' });
+    t.after(() => second[Symbol.asyncDispose]());
+    const [one, two] = [await second.addHost({ name: 'secret-1' }), await second.addHost({ name: 'secret-2' })];
+    const images = [await imageArchive('busybox')];
+    server = await second.startServer(one, { images, flags: ['--flannel-backend', backend] });
+    agent = await second.startAgent(two, { server, images });
+    await startPod('near', one.name);
+    await startPod('far', two.name);
+    await eventually('the pods reach each other', 30_000, async () =>
+      (await pings('near', 'far')) ? true : undefined,
+    );
+    await using capture = await two.capture();
+    const got = await server.must(['exec', 'near', '--', 'wget', '-qO-', `http://${await addressOf('far')}:8080/`]);
+    assert.equal(got.trim(), secret);
+    assert.equal(capture.contains(secret), false);
+    assert.equal(await pings('near', 'far', mtu), true);
+
+    // The agent is dead and the tunnel with it: pods' packets find no way out.
+    await agent.kill();
+    if (program !== undefined)
+      await two.must('kill', ['-9', (await two.readFile(path.join(agent.dataDir, program))).trim()]);
+    await two.run('ip', ['link', 'delete', device]);
+    assert.equal(await pings('near', 'far'), false);
+    const near = await addressOf('near');
+    await two.run('ping', ['-c', '1', '-W', '1', near]);
+    const inClear = await capture.packets(`ip and (net 10.42.0.0/16)`);
+    assert.deepEqual(inClear, []);
+  });

@@ -115,7 +115,14 @@ async function untilMesh(world: World, pods: readonly RunningPod[], what: string
   });
 }
 
-for (const backend of ['vxlan', 'host-gw', 'wireguard-native'] as const) {
+const devices = {
+  vxlan: 'flannel.1',
+  'wireguard-native': 'flannel-wg',
+  ipsec: 'ipsec0',
+  'host-gw': undefined,
+} as const;
+
+for (const backend of ['vxlan', 'host-gw', 'wireguard-native', 'ipsec'] as const) {
   test(`${backend}: every pod reaches every pod, whatever happens to agents and machines`, async (t) => {
     const world = await startWorld(t, backend.slice(0, 5).replace(/-$/, ''), { flags: ['--flannel-backend', backend] });
     const { lab, server, nodes } = world;
@@ -128,7 +135,8 @@ for (const backend of ['vxlan', 'host-gw', 'wireguard-native'] as const) {
     assert.match(status.stdout, new RegExp(`^ok +Pod network +.*${backend}.*joined with 2 other nodes`, 'm'));
 
     // Killed agents leave the network as it is, and their next start changes nothing.
-    const device = async () => (await third.host.must('ip', ['-o', 'link'])).match(/^\d+: flannel[^:]*/gm) ?? [];
+    const device = async () =>
+      (await third.host.must('ip', ['-o', 'link'])).match(/^\d+: (?:flannel|ipsec)[^:]*/gm) ?? [];
     const before = await device();
     await third.kill();
     const elsewhere = pods.filter(({ node }) => node !== third.name);
@@ -141,8 +149,8 @@ for (const backend of ['vxlan', 'host-gw', 'wireguard-native'] as const) {
     const routes = () => second.host.must('sh', ['-c', 'ip route show proto 87 | sort']);
     const standing = await routes();
     await second.host.must('ip', ['route', 'flush', 'proto', '87']);
-    const name = backend === 'vxlan' ? 'flannel.1' : 'flannel-wg';
-    if (backend !== 'host-gw') await second.host.must('ip', ['link', 'delete', name]);
+    const name = devices[backend];
+    if (name !== undefined) await second.host.must('ip', ['link', 'delete', name]);
     await eventually('all routes are back', 2000, async () => ((await routes()) === standing ? true : undefined));
     await untilMesh(world, pods, 'after a device was deleted');
 

@@ -137,6 +137,36 @@ test('wireguard-native in one tunnel: both families travel between addresses of 
   assert.deepEqual(tunnels[0]?.peers[0]?.allowed, ['10.42.2.0/24', 'fd00:42:0:2::/64']);
 });
 
+test('ipsec: a tunnel a node and family, one device for all, and nothing that leaves the cluster’s range in clear', () => {
+  const plan = planNetwork(input(defaultBackends.ipsec, [2], { dualStack: true, ipsecDriver: 'libipsec' }));
+  const addresses = ['10.42.1.0/32', 'fd00:42:0:1::/128'];
+  assert.deepEqual(plan.devices, [{ kind: 'ipsec', name: 'ipsec0', mtu: 1400, addresses }]);
+  assert.deepEqual(
+    plan.security.map((tunnel) => Object.values(tunnel).join(' ')),
+    [
+      'n2/4 n1 n2 192.0.2.1 192.0.2.2 10.42.1.0/24 10.42.2.0/24',
+      'n2/6 n1 n2 2001:db8::1 2001:db8::2 fd00:42:0:1::/64 fd00:42:0:2::/64',
+    ],
+  );
+  assert.deepEqual(
+    plan.routes.map(({ type, destination, device }) => [type, destination, device]),
+    [
+      ['unreachable', '10.42.1.0/24', undefined],
+      ['unreachable', 'fd00:42:0:1::/64', undefined],
+      ['unreachable', '10.42.0.0/16', undefined],
+      ['unreachable', 'fd00:42::/56', undefined],
+      ['unicast', '10.42.2.0/24', 'ipsec0'],
+      ['unicast', 'fd00:42:0:2::/64', 'ipsec0'],
+    ],
+  );
+  const large = {
+    ...input(defaultBackends.ipsec, [2]),
+    underlay: { v4: { device: 'eth0', mtu: 9000, address: '192.0.2.1' }, v6: undefined },
+  };
+  assert.equal(planNetwork({ ...large, ipsecDriver: 'libipsec' }).mtu, 1400);
+  assert.equal(planNetwork(large).mtu, 8922);
+});
+
 test('a peer that has not told what is needed is named with the reason, and gets no route', () => {
   const backend = defaultBackends['wireguard-native'];
   const other = peer(3, defaultBackends.vxlan);
@@ -195,6 +225,8 @@ test('net-conf.json sets what flags don’t, and what is wrong in it is named', 
     [text({ Type: 'vxlan', VNI: 'one' }), /Backend\.VNI: "one" is not a number from 1 to 16777215/],
     [text({ Type: 'vxlan', DirectRouting: 'yes' }), /Backend\.DirectRouting: "yes" is neither true nor false/],
     [text({ Type: 'wireguard', PSK: 'secret' }), /Backend\.PSK: it is not 32 bytes in base64/],
+    [text({ Type: 'ipsec', PSK: 'short' }), /Backend\.PSK: it has not 96 to 1024 characters/],
+    [text({ Type: 'ipsec', ESPProposal: 'null-sha256' }), /Backend\.ESPProposal: "null-sha256" does not encrypt/],
     [text({ Type: 'wireguard', Mode: 'both' }), /Backend\.Mode: "both" is not known/],
   ] as const) {
     assert.throws(() => backendOf('vxlan', backend), { code: 'FLANNEL_CONF', message: words });
@@ -240,7 +272,7 @@ function afterwards(plan: ReturnType<typeof planNetwork>): ObservedState {
       mtu: device.mtu,
       mac: device.kind === 'vxlan' ? device.mac : '',
       isUp: true,
-      kind: device.kind,
+      kind: device.kind === 'ipsec' ? 'xfrm' : device.kind,
       alias: 'wherry pod network',
       addresses: device.addresses,
       ...(device.kind === 'vxlan' ? { vxlan: { ...device, learning: false } } : {}),
