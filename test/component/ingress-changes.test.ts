@@ -1,12 +1,20 @@
 /** What changes while requests are under way, and what is mended when HAProxy or the node's process dies. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { Agent, request } from 'node:http';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { after, before, test } from 'node:test';
+import { systemClock } from '../../src/core/clock.ts';
+import { createLog } from '../../src/core/log.ts';
+import { Haproxy } from '../../src/engines/haproxy/haproxy.ts';
+import { readTlsSecret } from '../../src/ingress/certificates.ts';
+import { makeDefaultCertificate } from '../../src/ingress/default-certificate.ts';
+import { ingresses } from '../../src/kube/resources.gen.ts';
 import { eventually } from '../testbed/kubectl.ts';
-import { startWorld, type Upstream, until, upstream, type World } from './ingress/world.ts';
+import { freePorts, startWorld, type Upstream, until, upstream, type World } from './ingress/world.ts';
 
 let world: World;
 let namespace: string;
@@ -99,6 +107,18 @@ test('endpoints come and go without a reload, from none to many and back', async
   assert.equal(world.generation(), generation);
 });
 
+test('a host more for a Service that is served needs no reload, and one less neither', async () => {
+  await world.service(namespace, 'known', ports('a'));
+  await world.ingress(namespace, 'known', { rules: [rule('known.test', 'known')] });
+  await untilAnswering('known.test', 'a');
+  const generation = world.generation();
+  await world.ingress(namespace, 'another', { rules: [rule('another.test', 'known')] });
+  await untilAnswering('another.test', 'a');
+  await world.plane.client.delete(ingresses, { namespace, name: 'another' });
+  await untilAnswering('another.test', '404');
+  assert.equal(world.generation(), generation);
+});
+
 test('ten reloads under load drop nothing', async () => {
   await world.service(namespace, 'steady', ports('a', 'b'));
   await world.ingress(namespace, 'steady', { rules: [rule('steady.test', 'steady')] });
@@ -148,4 +168,29 @@ test('a killed HAProxy is back, with the endpoints that were changed while it ra
   await untilAnswering('killed.test', 'b,c');
   await world.setEndpoints(namespace, 'killed', ports('a', 'b', 'c'));
   await untilAnswering('killed.test', 'a,b,c');
+});
+
+test('a port that another program holds is told, and taken when it is free', async () => {
+  const [http = 0, https = 0] = await freePorts(2);
+  const holder = createServer();
+  await new Promise<void>((resolve) => holder.listen(http, '0.0.0.0', resolve));
+  const folder = mkdtempSync(join(tmpdir(), 'wherry-held-'));
+  const haproxy = new Haproxy({ folder, runFolder: join(folder, 'run'), clock: systemClock, log: createLog('silent') });
+  try {
+    const routes = { exact: [], prefix: [], pattern: [], fallback: [] };
+    const standard = readTlsSecret(makeDefaultCertificate(Date.now()));
+    assert.ok(standard.ok);
+    const config = {
+      ...{ backends: [], certificates: [], nameServers: [], defaultCertificate: standard.pem },
+      listeners: { http: { port: http, routes }, https: { port: https, routes } },
+    };
+    await assert.rejects(haproxy.apply(config), new RegExp(`cannot bind socket.*${http}`));
+    await new Promise((resolve) => holder.close(resolve));
+    assert.equal(await haproxy.apply(config), 'reloaded');
+    assert.equal(await haproxy.apply(config), 'unchanged');
+  } finally {
+    await haproxy.stop();
+    holder.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
