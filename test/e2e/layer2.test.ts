@@ -188,6 +188,11 @@ for (const [what, fail, mend] of [
 
 test('while the API server is away the address stays where it is', async () => {
   const node = await announcer();
+  // Nothing of the Service is on the machine that ends.
+  const hostname = [...agents.keys()].find((name) => name !== node.name && name !== 'main');
+  const template = { spec: { nodeSelector: { 'kubernetes.io/hostname': hostname } } };
+  await server.must(['patch', 'deployment', 'web', '-p', JSON.stringify({ spec: { template } })]);
+  await server.must(['rollout', 'status', 'deployment/web', '--timeout=120s']);
   const { failed } = await among(async () => {
     await server.kill();
     await server.restart();
