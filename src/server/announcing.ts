@@ -34,7 +34,9 @@ export async function startAnnouncing(environment: NodeEnvironment): Promise<Ann
     nodeIps: options.nodeIps,
     table: layer2Table,
     onStatus: (status) => {
+      const isShown = progress.components.some(({ name }) => name === 'Layer 2');
       if (status !== null) progress.report('Layer 2', status.ok ? 'running' : 'failed', status.text);
+      else if (isShown) progress.report('Layer 2', 'running', 'there is no L2Advertisement any longer');
     },
   });
   await environment.runAsNode([speaker, layer2]);

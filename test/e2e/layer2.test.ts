@@ -94,13 +94,14 @@ test('a Service gets a fixed address of the pool, and answers there from outside
     await server.must(['get', 'service', 'web']),
     new RegExp(`LoadBalancer +\\S+ +${address.replaceAll('.', '\\.')} `),
   );
-  const node = await announcer();
-  const told = await eventually('an Event names the node', 10_000, async () => {
-    const text = await server.must(['get', 'events', '--field-selector', 'reason=nodeAssigned']);
-    return text.includes(`announcing from node "${node.name}"`) ? text : undefined;
+  await eventually('an Event and the status of the node tell who answers', 20_000, async () => {
+    const node = await announcer();
+    const told = await server.must(['get', 'events', '--field-selector', 'reason=nodeAssigned']);
+    const { stdout } = await node.wherry(['status']);
+    assert.match(told, new RegExp(`announcing from node "${node.name}" with protocol "layer2"`));
+    assert.match(stdout, /Layer 2 .*answers for 1 of 1 addresses, hears 2 other nodes/);
+    return true;
   });
-  assert.match(told, /with protocol "layer2"/);
-  assert.match((await node.wherry(['status'])).stdout, /Layer 2 .*answers for 1 of 1 addresses, hears 2 other nodes/);
 });
 
 test('nothing is lost when the announcing node is drained', async () => {

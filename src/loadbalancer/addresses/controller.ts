@@ -16,6 +16,7 @@ import { readyEndpoints, serviceKeyOf } from '../ready-endpoints.ts';
 import { planAddresses, type ServiceAddresses } from './plan.ts';
 import { showUse } from './pool-use.ts';
 import { poolOfServiceAnnotation, shownAddresses } from './service.ts';
+import { silentServices } from './silence.ts';
 
 export interface AddressControllerOptions {
   /** Whether Services that no pool serves get the nodes' own addresses. */
@@ -43,6 +44,8 @@ export class AddressController implements Controller {
   readonly #options: AddressControllerOptions;
   /** What was told of each Service last, so that it is told once. */
   readonly #told = new Map<string, string>();
+  /** The Services of which it was told that nobody announces their addresses, with why. */
+  #silent: ReadonlyMap<string, string> = new Map();
   /** Since when Services with an address have no ready endpoint, monotonic milliseconds. */
   readonly #bare = new Map<string, number>();
 
@@ -69,6 +72,13 @@ export class AddressController implements Controller {
       if (!isReason(error, 'NotFound')) failures.push(error);
     };
     await showUse(configuration, plan, context).catch(failed);
+    this.#tellSilent(
+      silentServices({
+        ...{ configuration, services: all, nodes: informers.of(nodes).list() },
+        slices: informers.of(endpointslices).list(),
+      }),
+      context,
+    );
     let againMs = Number.POSITIVE_INFINITY;
     for (const service of all) {
       const key = keyOf(service);
@@ -86,6 +96,15 @@ export class AddressController implements Controller {
     }
     if (failures.length > 0) throw failures[0];
     return Number.isFinite(againMs) ? { requeueAfterMs: againMs } : done;
+  }
+
+  // Addresses that are given and lead nowhere.
+  #tellSilent(silent: ReadonlyMap<string, string>, { informers, events }: ControllerContext): void {
+    for (const [key, message] of silent) {
+      const service = this.#silent.get(key) === message ? undefined : informers.of(services).get(key);
+      if (service !== undefined) events.event(service, 'Warning', 'NotAnnounced', message);
+    }
+    this.#silent = silent;
   }
 
   async #show(service: Service, planned: ServiceAddresses, context: ControllerContext): Promise<void> {
