@@ -1,16 +1,18 @@
 import { isTrue } from '../kube/conditions.ts';
 import type { Node } from '../kube/types.gen.ts';
+import { servesIngresses } from './node-condition.ts';
 
 /**
- * The addresses at which Ingresses are reached: those of the nodes that are Ready, external ones where any has one, else
+ * The addresses at which Ingresses are reached: those of the nodes that are Ready and serve, external ones where any has one, else
  * internal ones, as k3s shows them for its Traefik. Pure.
  */
 export function ingressAddresses(nodes: readonly Node[]): readonly string[] {
   const serving = nodes.filter(
-    ({ metadata, status }) =>
-      metadata.deletionTimestamp === undefined &&
-      metadata.labels?.['node.kubernetes.io/exclude-from-external-load-balancers'] === undefined &&
-      isTrue(status?.conditions, 'Ready'),
+    (node) =>
+      servesIngresses(node) &&
+      node.metadata.deletionTimestamp === undefined &&
+      node.metadata.labels?.['node.kubernetes.io/exclude-from-external-load-balancers'] === undefined &&
+      isTrue(node.status?.conditions, 'Ready'),
   );
   const of = (type: string) =>
     serving.flatMap(({ status }) =>

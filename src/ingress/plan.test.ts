@@ -171,6 +171,9 @@ test('addresses: external ones before internal ones, of nodes that are Ready', (
     'node.kubernetes.io/exclude-from-external-load-balancers': '',
   });
   assert.deepEqual(ingressAddresses([a, b, c]), ['10.0.0.1', 'fd00::1']);
+  const failing = { type: 'IngressReady', status: 'False', reason: 'NotServing', message: '' };
+  const without = { ...a, status: { ...a.status, conditions: [...a.status.conditions, failing] } };
+  assert.deepEqual(ingressAddresses([without]), []);
   assert.deepEqual(ingressAddresses([a, node('d', 'True', [['ExternalIP', '192.0.2.1']])]), ['192.0.2.1']);
 });
 

@@ -7,6 +7,7 @@ import { ingressNamespace } from '../ingress/certificate-copies.ts';
 import { ingressClasses } from '../ingress/classes.ts';
 import { IngressController } from '../ingress/controller.ts';
 import { makeDefaultCertificate } from '../ingress/default-certificate.ts';
+import type { NodeCondition } from '../ingress/node-condition.ts';
 import { NodeIngress } from '../ingress/node-ingress.ts';
 import * as rights from '../ingress/rights.ts';
 import {
@@ -64,6 +65,7 @@ export async function startIngress({
 export interface ServeIngressOptions {
   readonly informers: Informers;
   readonly progress: Progress;
+  readonly condition: NodeCondition;
   readonly clusterDns: readonly string[];
   readonly folder: string;
   readonly runFolder: string;
@@ -75,12 +77,15 @@ export interface ServeIngressOptions {
  * Serves Ingresses on this node. What stands in the way (no haproxy, a port that another program holds) is told and tried
  * again, and does not keep the node from its other work.
  */
-export function createNodeIngress({ progress, clusterDns, ...options }: ServeIngressOptions): NodeIngress {
+export function createNodeIngress({ progress, condition, clusterDns, ...options }: ServeIngressOptions): NodeIngress {
   return new NodeIngress({
     ...options,
     ports: ingressPorts,
     nameServers: clusterDns,
-    onStatus: ({ isWell, message }) => progress.report('Ingress', isWell ? 'running' : 'failed', message),
+    onStatus: (status) => {
+      progress.report('Ingress', status.isWell ? 'running' : 'failed', status.message);
+      condition.tell(status);
+    },
   });
 }
 

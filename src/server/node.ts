@@ -6,6 +6,7 @@ import type { Clock } from '../core/clock.ts';
 import { describeError, WherryError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { ensureAddress } from '../engines/iproute2/ip.ts';
+import { NodeCondition } from '../ingress/node-condition.ts';
 import type { NodeIngress } from '../ingress/node-ingress.ts';
 import { findCondition } from '../kube/conditions.ts';
 import { nodes } from '../kube/resources.gen.ts';
@@ -281,9 +282,11 @@ async function startDns(
 
 /** HAProxy outlives us; one that is no longer wanted is ended. */
 async function startIngress(environment: NodeEnvironment, stack: AsyncDisposableStack): Promise<NodeIngress> {
-  const { options, paths, progress, informers, clock } = environment;
+  const { options, paths, progress, client, informers, clock } = environment;
+  const log = environment.log.child({ room: 'ingress' });
+  const condition = stack.use(new NodeCondition({ client, nodeName: options.nodeName, clock, log }));
   const ingress = createNodeIngress({
-    ...{ informers, progress, clock, log: environment.log.child({ room: 'ingress' }) },
+    ...{ informers, progress, condition, clock, log },
     clusterDns: options.disable.includes('coredns') ? [] : options.clusterDns,
     folder: paths.ingress,
     runFolder: clusterNames(options.dataDir).runFolder,

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import process from 'node:process';
 import { after, before, test } from 'node:test';
 import { startCluster, type TestCluster } from '../testbed/cluster.ts';
 import { imageArchive } from '../testbed/images/images.ts';
@@ -86,6 +87,28 @@ test('a Service of type LoadBalancer learns who has port 80', async () => {
   await cluster.must(['expose', 'deployment', 'web', '--name', 'direct', '--type', 'LoadBalancer', '--port', '80']);
   await until('the holder', /belongs to the ingress/, () => cluster.kubectl(['describe', 'service', 'direct']));
   await cluster.must(['delete', 'service', 'direct']);
+});
+
+test('a node whose port 80 another program holds says so, and Ingresses do not show its address', async () => {
+  await using held = await startCluster({ name: 'heldingress', flags: ['--disable=traefik'] });
+  await held.kill();
+  const script = "require('net').createServer().listen(80, '0.0.0.0', () => console.log('listening'))";
+  const holder = held.start(process.execPath, ['-e', script]);
+  await new Promise((resolve) => holder.stdout?.once('data', resolve));
+  const server = held.start(path.join(import.meta.dirname, '../../wherry'), [
+    ...['server', '--no-install', '--data-dir', held.dataDir, '--https-listen-port', String(held.port)],
+    ...['--write-kubeconfig', held.kubeconfig, '--node-ip', held.nodeIp, '--node-name', 'node-1'],
+  ]);
+  await until('status names the port', /Ingress .*cannot bind socket .*0\.0\.0\.0:80/, () => held.wherry(['status']));
+  await held.must(['create', 'ingress', 'web', '--rule=a.test/*=web:80']);
+  const condition = 'jsonpath={.status.conditions[?(@.type=="IngressReady")].status}';
+  await until('the Node says so', /^False$/, () => held.kubectl(['get', 'node', 'node-1', '-o', condition]));
+  holder.kill('SIGKILL');
+  await until('the Node is well again', /^True$/, () => held.kubectl(['get', 'node', 'node-1', '-o', condition]));
+  await until('the address', /a\.test +198\.18\./, () => held.kubectl(['get', 'ingress']));
+  const ended = new Promise((resolve) => server.once('close', resolve));
+  server.kill('SIGKILL');
+  await ended;
 });
 
 test('nothing is lost while the deployment rolls and the server is killed and comes back', async () => {
