@@ -18,6 +18,9 @@ interface Phase {
   readonly concurrency: number;
 }
 
+/** A file that takes longer is named with its time: what CI takes is made of these. */
+const slowMs = 15_000;
+
 const phases: readonly Phase[] = [
   { name: 'unit', patterns: ['src/**/*.test.ts', 'tools/*.test.ts'], concurrency: 2 },
   { name: 'compliance', patterns: ['test/compliance/**/*.test.ts'], concurrency: 1 },
@@ -119,6 +122,10 @@ function runPhase(files: readonly string[], concurrency: number): Promise<{ pass
       output = (output + event.message).slice(-8000);
     });
     stream.on('test:stdout', (event) => process.stdout.write(event.message));
+    stream.on('test:summary', ({ file, duration_ms: ms }) => {
+      if (file === undefined || ms < slowMs) return;
+      process.stdout.write(`  ${(ms / 1000).toFixed(0).padStart(4)} s ${path.relative(root, file)}\n`);
+    });
     stream.once('end', () => resolve({ passed, failures }));
     stream.once('error', reject);
     stream.resume();
