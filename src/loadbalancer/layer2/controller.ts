@@ -1,5 +1,5 @@
 import { describeError, errorCode } from '../../core/errors.ts';
-import { observeEthernet } from '../../engines/iproute2/ethernet-links.ts';
+import { type EthernetInterface, observeEthernet } from '../../engines/iproute2/ethernet-links.ts';
 import { watchLinks } from '../../engines/iproute2/monitor.ts';
 import { endpointslices, nodes, secrets, services } from '../../kube/resources.gen.ts';
 import { isReason } from '../../kube/status-error.ts';
@@ -32,6 +32,8 @@ const keyBytesMin = 16;
 const retryMs = 1_000;
 /** Changes of interfaces that come within this time are looked at together. */
 const gatherLinksMs = 100;
+/** Interfaces are looked at this often even if the kernel tells of no change. */
+const linksMs = 60_000;
 const everything = 'all';
 const nothing: SpeakerState = { held: [], heldByOthers: new Map(), alive: [], left: [] };
 
@@ -58,6 +60,9 @@ export class Layer2Announcer implements Controller, AsyncDisposable {
   #enqueue: Enqueue = () => {};
   #answering: Answering | undefined;
   #linkWatch: Disposable | undefined;
+  /** The interfaces to the outside, and when they were looked at, monotonic milliseconds. */
+  #links: readonly EthernetInterface[] = [];
+  #linksSeenMs = Number.NEGATIVE_INFINITY;
   #ordered = '';
   #planned: readonly PlannedAddress[] = [];
   #state: SpeakerState = nothing;
@@ -106,7 +111,7 @@ export class Layer2Announcer implements Controller, AsyncDisposable {
         return { requeueAfterMs: retryMs };
       }
       const peers = peersOf(all, nodeName, nodeIps[0]?.includes(':') ? 'IPv6' : 'IPv4');
-      const links = (await observeEthernet()).filter(({ name }) => isOutside(name));
+      const links = await this.#lookAtLinks(context.clock.monotonic());
       const order = { peers, links, wanted: this.#planned.map(({ services: _, ...wanted }) => wanted) };
       const text = JSON.stringify([...peers, links, order.wanted]);
       if (text !== this.#ordered) this.#answering?.configure(order);
@@ -116,7 +121,8 @@ export class Layer2Announcer implements Controller, AsyncDisposable {
     }
     const againMs = await this.#relays.follow(this.#state, all, context);
     await this.#show(context);
-    return againMs === undefined ? done : { requeueAfterMs: againMs };
+    if (this.#answering === undefined) return done;
+    return { requeueAfterMs: Math.min(againMs ?? linksMs, linksMs) };
   }
 
   /** Hands over what this node answers for, and ends. */
@@ -157,8 +163,21 @@ export class Layer2Announcer implements Controller, AsyncDisposable {
       return `addresses can't be answered for: ${describeError(error)}${hintFor(errorCode(error))}`;
     }
     this.#answering = answering;
-    this.#linkWatch = watchLinks({ clock, log, onLine: () => this.#enqueue(everything, gatherLinksMs) });
+    this.#linkWatch = watchLinks({
+      ...{ clock, log },
+      onLine: () => {
+        this.#linksSeenMs = Number.NEGATIVE_INFINITY;
+        this.#enqueue(everything, gatherLinksMs);
+      },
+    });
     return undefined;
+  }
+
+  async #lookAtLinks(nowMs: number): Promise<readonly EthernetInterface[]> {
+    if (nowMs < this.#linksSeenMs + linksMs) return this.#links;
+    this.#linksSeenMs = nowMs;
+    this.#links = (await observeEthernet()).filter(({ name }) => isOutside(name));
+    return this.#links;
   }
 
   async #end(): Promise<void> {
@@ -171,6 +190,7 @@ export class Layer2Announcer implements Controller, AsyncDisposable {
   #forget(): void {
     this.#linkWatch?.[Symbol.dispose]();
     this.#linkWatch = undefined;
+    this.#linksSeenMs = Number.NEGATIVE_INFINITY;
     this.#answering = undefined;
     this.#ordered = '';
     this.#state = nothing;
