@@ -3,7 +3,7 @@
  * one run; the ways take turns, and ratios are of neighbouring measurements. The ingress has a thousand other Ingresses at the same time. Then what a
  * change costs: until a new endpoint answers, and until a new Ingress does.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -113,7 +113,9 @@ async function measure(): Promise<void> {
 function start(name: string, configuration: string): void {
   const file = path.join(folder, `${name}.cfg`);
   writeFileSync(file, configuration);
-  children.push(spawn('haproxy', ['-f', file], { stdio: ['ignore', 'ignore', 'inherit'] }));
+  // In a session of its own, as the ingress' is: the kernel may share processors out by session (sched_autogroup).
+  const options: SpawnOptions = { stdio: ['ignore', 'ignore', 'inherit'], detached: true };
+  children.push(spawn('haproxy', ['-f', file], options));
 }
 
 /** So many Ingresses, each with a host and a Service of its own. */
