@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Backend, BackendProtocol, Endpoint, Rule } from '../engines/haproxy/config.ts';
+import { isLinkLocalUnicast, isLoopback, isUnspecified, parseIp } from '../kube/ip.ts';
 import { canonicalIp } from '../kube/ip-text.ts';
 import type { EndpointSlice, IngressBackend, Service, ServicePort } from '../kube/types.gen.ts';
 import { type IngressSettings, type Problem, parseServiceAnnotations } from './annotations.ts';
@@ -58,6 +59,10 @@ export function planBackend(
     const host = service.spec.externalName?.replace(/\.$/, '').toLowerCase() ?? '';
     if (number === undefined)
       return problem('PortNotFound', `the Service ${key} has no port ${asked}: requests are answered with 503`, label);
+    if (isOwn(host)) {
+      const why = `the Service ${key} leads to ${host}, which is the node itself: requests are answered with 503`;
+      return problem('UnsupportedBackend', why, label);
+    }
     const address = canonicalIp(host)?.text;
     const endpoints = address === undefined ? [] : [{ address, port: number }];
     const external = address === undefined ? { external: { host, port: number } } : {};
@@ -82,6 +87,14 @@ export function planBackend(
           },
         ];
   return { backend: make(port, { endpoints }), problems };
+}
+
+/** Names and addresses that mean whoever asks: behind them is what a node tells nobody else, which no Ingress may show. */
+function isOwn(host: string): boolean {
+  const address = parseIp(host);
+  // `127.1` is no address in its usual form, and some readers take it for one: the last label of a name is no number.
+  if (address === undefined) return /(^|\.)(localhost|\d+|0x[\da-f]*)$/.test(host);
+  return isLoopback(address) || isLinkLocalUnicast(address) || isUnspecified(address);
 }
 
 /** As Traefik has it: by the port's application protocol, its name or its number. */

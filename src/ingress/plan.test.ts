@@ -137,6 +137,29 @@ test('what is wrong is told, and the rest is served', () => {
   );
 });
 
+test('a Service that is a name leads there, but never to the node itself', () => {
+  const at = (externalName: string) => {
+    const service = () => ({ ...web, spec: { type: 'ExternalName', externalName } });
+    const { config, problems } = plan([ingress('i', { defaultBackend: backend('web') })], { service });
+    const [found] = config.backends;
+    const told = [...problems.values()].flat().map(({ reason }) => reason);
+    return [found?.external?.host, ...(found?.endpoints ?? []).map(({ address }) => address), ...told].join(' ').trim();
+  };
+  assert.equal(at('Far.Example.org.'), 'far.example.org');
+  assert.equal(at('192.0.2.7'), '192.0.2.7');
+  for (const own of [
+    'localhost',
+    'x.localhost',
+    '127.0.0.1',
+    '127.1.2.3',
+    '127.1',
+    '0x7f.0x1',
+    '169.254.169.254',
+    '0.0.0.0',
+  ])
+    assert.equal(at(own), 'UnsupportedBackend', own);
+});
+
 test('paths with the same settings share a backend, others do not', () => {
   const names = (annotations: Readonly<Record<string, string>>) =>
     plan([ingress('a', toWeb('a.test')), ingress('b', toWeb('b.test'), annotations)]).config.backends.map(

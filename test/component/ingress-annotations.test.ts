@@ -1,18 +1,10 @@
 /** What annotations do, through the real HAProxy. */
 import assert from 'node:assert/strict';
+import { hostname } from 'node:os';
 import { after, before, test } from 'node:test';
 import { events, services } from '../../src/kube/resources.gen.ts';
 import { waitFor } from './control-plane.ts';
-import {
-  type Answer,
-  type Asked,
-  address,
-  startWorld,
-  type Upstream,
-  until,
-  upstream,
-  type World,
-} from './ingress/world.ts';
+import { type Answer, type Asked, startWorld, type Upstream, until, upstream, type World } from './ingress/world.ts';
 
 let world: World;
 let namespace: string;
@@ -192,7 +184,7 @@ test('what is not supported is told by name', async () => {
 test('default backends, and a Service that is a name elsewhere', async () => {
   await world.plane.client.create(services, {
     ...{ apiVersion: 'v1', kind: 'Service', metadata: { name: 'elsewhere', namespace } },
-    spec: { type: 'ExternalName', externalName: 'localhost' },
+    spec: { type: 'ExternalName', externalName: hostname() },
   });
   const port = { number: upstreams[0]?.port ?? 0 };
   const paths = [{ path: '/there', pathType: 'Prefix', backend: { service: { name: 'elsewhere', port } } }];
@@ -216,7 +208,6 @@ test('default backends, and a Service that is a name elsewhere', async () => {
     () => world.get('nobody.test', '/'),
     ({ status }) => status === 200,
   );
-  assert.ok(address);
 });
 
 test('of two that want the same path the older has it, and the younger learns from whom', async () => {
