@@ -54,7 +54,10 @@ while (!isEnding) {
   const { espProposal, udpEncap } = backend;
   const outcome = await applyPlan(plan, {
     ...{ folder, clock: systemClock, driver: undefined },
-    charon: { apply: (tunnels) => charon.apply({ tunnels, identity, espProposal, udpEncap }) },
+    charon: {
+      ensure: () => charon.ensure(),
+      apply: (tunnels) => charon.apply({ tunnels, identity, espProposal, udpEncap }),
+    },
   }).then(
     ({ down, refused, broken }) => ({ driver: found.driver, mtu: plan.mtu, down, refused: [...broken, ...refused] }),
     (error: unknown) => ({ error: String(error) }),

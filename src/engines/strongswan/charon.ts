@@ -52,7 +52,9 @@ export interface TunnelDown {
  * everything anew.
  */
 export interface Charon extends AsyncDisposable {
-  /** Makes the tunnels what they shall be, and the interface that leads into them. Those that stand as wished are not touched. */
+  /** Starts it where it does not run, and makes the interface that leads into the tunnels. Its addresses have to be there before tunnels. */
+  ensure(): Promise<void>;
+  /** Makes the tunnels what they shall be. Those that stand as wished are not touched. */
   apply(wish: IpsecWish): Promise<readonly TunnelDown[]>;
 }
 
@@ -166,8 +168,20 @@ class OwnCharon implements Charon {
     this.#options = options;
   }
 
+  ensure(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#isClosed) return;
+      await this.#ensureDevice();
+      await this.#ensureSession();
+    });
+  }
+
   apply(wish: IpsecWish): Promise<readonly TunnelDown[]> {
-    const turn = this.#last.then(() => (this.#isClosed ? [] : this.#apply(wish)));
+    return this.#inTurn(async () => (this.#isClosed ? [] : await this.#apply(wish)));
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work);
     this.#last = turn.catch(() => {});
     return turn;
   }
@@ -180,7 +194,6 @@ class OwnCharon implements Charon {
   }
 
   async #apply(wish: IpsecWish): Promise<readonly TunnelDown[]> {
-    await this.#ensureDevice();
     const session = await this.#ensureSession();
     await this.#tellIdentity(session, wish.identity);
     await this.#tellTunnels(session, wish);
@@ -302,13 +315,13 @@ class OwnCharon implements Charon {
       const state = states.get(name) ?? 'absent';
       if (state === 'up') this.#failures.delete(name);
       else down.push({ name, why: this.#failures.get(name) });
-      if (state !== 'absent') {
+      if (state === 'up' || state === 'connecting') {
         this.#missing.delete(name);
         continue;
       }
       const since = this.#missing.get(name) ?? now;
       this.#missing.set(name, since);
-      if (!isInitiator(tunnel) && now - since < patienceMs) continue;
+      if ((state === 'empty' || !isInitiator(tunnel)) && now - since < patienceMs) continue;
       await session.ask('initiate', { ike: name, child: childName, timeout: '-1', 'init-limits': 'no' });
     }
     const known = new Set(tunnels.map(({ name }) => name));

@@ -92,7 +92,7 @@ test('a tunnel stands when one of its associations carries packets', () => {
     [
       ['a', 'up'],
       ['b', 'up'],
-      ['c', 'connecting'],
+      ['c', 'empty'],
     ],
   );
 });

@@ -140,8 +140,8 @@ export function compileTunnel(tunnel: IpsecTunnel, settings: IpsecSettings): Vic
   };
 }
 
-/** How a tunnel stands. */
-export type TunnelState = 'up' | 'connecting' | 'absent';
+/** How a tunnel stands; `empty`: the nodes know each other, but nothing is carried. */
+export type TunnelState = 'up' | 'connecting' | 'empty' | 'absent';
 
 /** Reads what list-sas tells: a message for each association. Pure. */
 export function tunnelStates(messages: readonly ViciMessage[]): ReadonlyMap<string, TunnelState> {
@@ -152,7 +152,8 @@ export function tunnelStates(messages: readonly ViciMessage[]): ReadonlyMap<stri
       ['INSTALLED', 'REKEYING', 'REKEYED', 'UPDATING'].includes(String(sectionOf(child)?.['state'])),
     );
     if (carries) states.set(name, 'up');
-    else if (states.get(name) === undefined) states.set(name, 'connecting');
+    else if (states.get(name) !== 'up')
+      states.set(name, sectionOf(association)?.['state'] === 'ESTABLISHED' ? 'empty' : 'connecting');
   }
   return states;
 }

@@ -14,7 +14,9 @@ export interface KernelOptions {
   readonly folder: string;
   readonly clock: Clock;
   readonly driver: WireGuardDriver | undefined;
-  readonly charon?: { readonly apply: (tunnels: readonly IpsecTunnel[]) => Promise<readonly TunnelDown[]> } | undefined;
+  readonly charon?:
+    | { ensure(): Promise<void>; apply(tunnels: readonly IpsecTunnel[]): Promise<readonly TunnelDown[]> }
+    | undefined;
 }
 
 export interface Applied {
@@ -35,12 +37,13 @@ export async function applyPlan(plan: NetworkPlan, { folder, clock, driver, char
     for (const tunnel of plan.tunnels)
       await applyTunnel(tunnel, { driver, clock, logFile: path.join(folder, `${tunnel.name}.log`) });
   }
-  const down = charon === undefined ? [] : await charon.apply(plan.security);
+  await charon?.ensure();
   const devices = new Set(plan.devices.map(({ name }) => name));
   const change = compileChange(plan, await observeNetwork(devices));
-  if (isEmptyChange(change)) return { changed: false, broken: [], refused: [], down };
+  const tunnels = async () => (charon === undefined ? [] : await charon.apply(plan.security));
+  if (isEmptyChange(change)) return { changed: false, broken: [], refused: [], down: await tunnels() };
   const broken = await applyBatch('ip', change.devices);
   const forwarding = await applyBatch('bridge', change.forwarding);
   const entries = await applyBatch('ip', change.entries);
-  return { changed: true, broken, refused: [...forwarding, ...entries], down };
+  return { changed: true, broken, refused: [...forwarding, ...entries], down: await tunnels() };
 }

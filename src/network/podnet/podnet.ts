@@ -292,6 +292,7 @@ export class Podnet implements AsyncDisposable {
     if (charon === undefined || backend.name !== 'ipsec') return undefined;
     const { espProposal, udpEncap, presharedKey } = backend;
     return {
+      ensure: () => charon.ensure(),
       async apply(tunnels) {
         const proof: IpsecIdentity =
           presharedKey === undefined
