@@ -95,7 +95,7 @@ test('paths are rewritten by groups of an expression, or whole', async () => {
   assert.equal(seen(await whole.get('/old/page?q=1')).url, '/fixed?q=1');
 });
 
-test('expressions: the longest first, for their host alone', async () => {
+test('paths that are expressions, and those that are refused', async () => {
   const { get } = await served({ 'use-regex': 'true' }, { path: '/v\\d+/', pathType: 'ImplementationSpecific' });
   assert.equal((await get('/v12/x')).status, 200);
   assert.equal((await get('/vx/x')).status, 404);
@@ -131,7 +131,7 @@ test('who may ask, and how much may be sent', async () => {
   assert.equal((await get('/', { method: 'POST', body: 'x'.repeat(1025) })).status, 413);
 });
 
-test('a client with the cookie stays with its endpoint, also when the ingress starts anew', async () => {
+test('a client with the cookie stays with its endpoint, others take turns', async () => {
   const { get } = await served({ affinity: 'cookie', 'session-cookie-name': 'stay', 'session-cookie-samesite': 'Lax' });
   const first = await get('/');
   const cookie = String(first.headers['set-cookie']);
