@@ -12,6 +12,7 @@ const parts = [
   'services',
   'tunnel',
   'failover',
+  'failover-bgp',
   'cluster',
 ] as const;
 
