@@ -15,6 +15,11 @@ import { type NodeFacts, newNode, nodeLabels, nodeStatus, sameNodeStatus } from 
 /** Milliseconds between looks at the node: often until it is Ready, then seldom; and between writes without a change. */
 const lookMs = { untilReady: 100, ready: 2000 };
 const reportMs = 300_000;
+/**
+ * So long after its start an agent does not call a node unready that was Ready before: its containers run on and answer,
+ * and only the agent has not seen yet that they do. Clients would lose the endpoints meanwhile.
+ */
+const startGraceMs = 20_000;
 
 export interface RegistrationOptions {
   readonly client: Client;
@@ -48,6 +53,7 @@ export function startRegistration(options: RegistrationOptions): Registration {
   const { signal } = abort;
   let node: Node | undefined;
   let writtenAt = Number.NEGATIVE_INFINITY;
+  const startedAt = clock.monotonic();
   let poked: () => void = () => {};
 
   async function register(facts: NodeFacts): Promise<Node> {
@@ -76,6 +82,8 @@ export function startRegistration(options: RegistrationOptions): Registration {
 
   async function report(current: Node, facts: NodeFacts): Promise<void> {
     const status = nodeStatus(current, facts);
+    const isStarting = clock.monotonic() - startedAt < startGraceMs;
+    if (isStarting && isReady(current) && findCondition(status.conditions, 'Ready')?.status !== 'True') return;
     const isDue = clock.monotonic() - writtenAt >= reportMs;
     if (!isDue && sameNodeStatus(current.status, status)) return;
     try {
