@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, readlink, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createBackoff } from '../../core/backoff.ts';
 import type { Clock } from '../../core/clock.ts';
@@ -159,7 +159,10 @@ export function createDaemon(options: DaemonOptions): Daemon {
 async function isOurs(pid: number, mark: string): Promise<boolean> {
   try {
     const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8');
-    return commandLine.split('\0').includes(mark);
+    if (commandLine !== '') return commandLine.split('\0').includes(mark);
+    // Just now it takes another program's place. One that is dead but not yet buried has no program.
+    await readlink(`/proc/${pid}/exe`);
+    return true;
   } catch (thrown) {
     if (errorCode(thrown) === 'ENOENT' || errorCode(thrown) === 'ESRCH') return false;
     throw thrown;
