@@ -187,7 +187,9 @@ test('a node with a certificate of another cluster gets no tunnel, and both ends
   nodes = [node(1), node(2), other];
   for (const { said } of [node(1), other])
     await eventually('the reason is told', upMs, async () =>
-      /"name":"n[123]\/4","why":".*(AUTHENTICATION_FAILED|no trusted|signature validation failed)/.test(JSON.stringify(said()['down']))
+      /"name":"n[123]\/4","why":".*(AUTHENTICATION_FAILED|no trusted|signature validation failed)/.test(
+        JSON.stringify(said()['down']),
+      )
         ? true
         : undefined,
     ).catch((error: unknown) => {

@@ -90,6 +90,7 @@ async function unreached(
   const urls = pods.flatMap(({ name, addresses }) =>
     addresses.map((ip) => `${name}=http://${ip.includes(':') ? `[${ip}]` : ip}:8080/`),
   );
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the shell's own.
   const script = 'for u; do n=$(timeout 2 wget -qO- "${u#*=}" 2>/dev/null); [ "$n" = "${u%%=*}" ] || echo "$u"; done';
   const answers = await Promise.all(
     from.map(async ({ name }) => {
