@@ -14,6 +14,7 @@ import {
   kubectlPath,
   runCommand,
 } from './kubectl.ts';
+import { takeSubnet } from './subnet.ts';
 
 const root = path.join(import.meta.dirname, '../..');
 
@@ -91,9 +92,9 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
   const kubeconfig = path.join(folder, 'kubeconfig.yaml');
   const logFile = options.up ? path.join(dataDir, 'wherry.log') : path.join(folder, 'server.log');
   // Out of the ranges that tests and clusters use otherwise; each cluster its own network.
-  const third = (process.pid + index) % 250;
-  const nodeIp = `198.18.${third}.2`;
-  const gateway = `198.18.${third}.1`;
+  const subnet = takeSubnet();
+  const nodeIp = `198.18.${subnet.number}.2`;
+  const gateway = `198.18.${subnet.number}.1`;
   const veth = `wt${(process.pid % 100000).toString(36)}${index}`;
   const port = 6443;
   const children = new Set<ChildProcess>();
@@ -217,6 +218,7 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
     if (server !== undefined) await ended(server, 'SIGKILL');
     await runCommand('ip', ['netns', 'delete', namespace]);
     await runCommand('ip', ['link', 'delete', veth]);
+    subnet[Symbol.dispose]();
     const failed = resets.find(({ status }) => status !== 0);
     if (failed !== undefined) throw new Error(`reset failed: ${failed.stderr}\n${log().slice(-2000)}`);
     rmSync(folder, { recursive: true, force: true });
