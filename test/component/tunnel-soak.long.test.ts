@@ -7,3 +7,8 @@ test('1,000 streams for ten minutes, with cuts and slow readers', async (context
   context.diagnostic(JSON.stringify(result));
   assert.ok(result.whole > 10_000 && result.cuts > 1000, JSON.stringify(result));
 });
+
+test('streams through a tunnel that is cut at random are whole, or break off and say so', async () => {
+  const result = await soak({ seconds: 10, streams: 50, bytesMax: 200_000, cutEveryMs: 100, memoryMiBMax: 400 });
+  assert.ok(result.whole > 50 && result.cuts > 10, JSON.stringify(result));
+});
