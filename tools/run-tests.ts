@@ -14,7 +14,7 @@ const root = path.join(import.meta.dirname, '..');
 interface Phase {
   readonly name: string;
   readonly patterns: readonly string[];
-  /** Files that run at the same time: one where tests share the kernel (bridges, cgroups, containerd). */
+  /** Files that run at the same time: one where tests share names in the kernel; whole clusters have none in common. */
   readonly concurrency: number;
 }
 
@@ -26,7 +26,7 @@ const phases: readonly Phase[] = [
   { name: 'compliance', patterns: ['test/compliance/**/*.test.ts'], concurrency: 1 },
   { name: 'sim', patterns: ['test/sim/**/*.test.ts'], concurrency: 1 },
   { name: 'component', patterns: ['test/component/**/*.test.ts'], concurrency: 1 },
-  { name: 'e2e', patterns: ['test/e2e/**/*.test.ts'], concurrency: 1 },
+  { name: 'e2e', patterns: ['test/e2e/**/*.test.ts'], concurrency: 2 },
 ];
 
 export interface TestOptions {
