@@ -43,19 +43,23 @@ function stepsOf(text: string): Step[] {
 
 /** Leaves out what differs from run to run: times, addresses, names that are made up, and so the width of columns. */
 function comparable(text: string): string {
-  return text
-    .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'UID')
-    .replace(/K10[0-9a-f]{64}::\w{6}\.\w{16}/g, 'TOKEN')
-    .replace(/\b\d+\.\d+ s\b/g, 'SECONDS')
-    .replace(/\b\d+[smh](\d+[smh])?\b/g, 'AGE')
-    .replace(/\d+\.\d+\.\d+\.\d+(?=:6443)/g, 'ADDRESS')
-    .replace(/(\/var\/lib\/wherry|\/tmp\/\S+?\/data)\//g, 'DATA/')
-    .replace(/\S*kubeconfig\.yaml/g, 'KUBECONFIG')
-    .replace(/Linux \S+/g, 'Linux')
-    .replace(/containerd:\/\/[^,]+/g, 'containerd')
-    .replace(/ {2,}/g, '  ')
-    .replace(/ +$/gm, '')
-    .trim();
+  return (
+    text
+      // Started beside the rest, so it may be told before or after the cluster is ready.
+      .replace(/^ok +Ingress {2,}.*\n/gm, '')
+      .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'UID')
+      .replace(/K10[0-9a-f]{64}::\w{6}\.\w{16}/g, 'TOKEN')
+      .replace(/\b\d+\.\d+ s\b/g, 'SECONDS')
+      .replace(/\b\d+[smh](\d+[smh])?\b/g, 'AGE')
+      .replace(/\d+\.\d+\.\d+\.\d+(?=:6443)/g, 'ADDRESS')
+      .replace(/(\/var\/lib\/wherry|\/tmp\/\S+?\/data)\//g, 'DATA/')
+      .replace(/\S*kubeconfig\.yaml/g, 'KUBECONFIG')
+      .replace(/Linux \S+/g, 'Linux')
+      .replace(/containerd:\/\/[^,]+/g, 'containerd')
+      .replace(/ {2,}/g, '  ')
+      .replace(/ +$/gm, '')
+      .trim()
+  );
 }
 
 const steps = stepsOf(readme);
